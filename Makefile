@@ -1,0 +1,54 @@
+# `make demo` shows what the product does, `make test` passes the tests. Both set
+# up all they need: Go modules, and nothing else.
+
+TOOL := go tool -modfile=.ci/tools/go.mod
+GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$$' | grep -v '\.pb\.gw\.go$$')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test race bench check format vet staticcheck proto generated generate
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Run the whole job by itself in the terminal.
+	@go run ./cmd/tokenvault demo
+
+run: ## Start a vault with a made-up provider that a browser can use.
+	@go run ./cmd/tokenvault dev
+
+build: ## Build the static binary bin/tokenvault.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/tokenvault ./cmd/tokenvault
+
+test: ## Run the tests.
+	go test ./...
+
+race: ## Run the tests under the race detector.
+	go test -race ./...
+
+bench: ## Measure GetCredentials against a bare echo, side by side.
+	go test -run '^$$' -bench . -benchmem -count 1 ./vault/vaulttest ./vault/store/boltstore ./vault/keyring
+
+check: format vet staticcheck proto generated race ## Everything that must be green.
+
+format:
+	@out=$$(gofmt -l $(GO_FILES)); test -z "$$out" || { echo "not formatted (run gofmt -w):"; echo "$$out"; exit 1; }
+
+vet:
+	go vet ./...
+
+staticcheck:
+	$(TOOL) staticcheck ./...
+
+proto:
+	$(TOOL) buf lint
+	@if git rev-parse -q --verify main:proto >/dev/null; then \
+	  echo "$(TOOL) buf breaking --against .git#branch=main"; \
+	  $(TOOL) buf breaking --against '.git#branch=main'; \
+	fi
+
+generated: generate
+	@out=$$(git status --porcelain -- '*.pb.go' '*.pb.gw.go' gateway/openapi.swagger.json); \
+	  test -z "$$out" || { echo "generated code is not up to date (run make generate and commit):"; echo "$$out"; exit 1; }
+
+generate: ## Generate code from the protos.
+	$(TOOL) buf generate

@@ -1,0 +1,55 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"google.golang.org/grpc/metadata"
+)
+
+// flowCookieSeconds is how long a browser keeps the flow cookie: as long as a
+// flow may take.
+const flowCookieSeconds = 600
+
+// flowCookie ties the flows that a browser starts to that browser.
+type flowCookie struct {
+	name        string
+	secure      bool
+	metadataKey string
+}
+
+// newFlowCookie names the cookie. The __Host- prefix has browsers refuse the
+// cookie from anyone but this very host over https; on loopback without TLS,
+// browsers would not take it under that name.
+func newFlowCookie(secure bool, metadataKey string) flowCookie {
+	name := "tokenvault-flow"
+	if secure {
+		name = "__Host-" + name
+	}
+	return flowCookie{name: name, secure: secure, metadataKey: metadataKey}
+}
+
+// annotate passes the cookie on to the server, as the only metadata that comes
+// from a request besides authorization. Two cookies of the name are none: one of
+// them is not ours.
+func (c flowCookie) annotate(_ context.Context, r *http.Request) metadata.MD {
+	cookies := r.CookiesNamed(c.name)
+	if len(cookies) != 1 {
+		return nil
+	}
+	return metadata.Pairs(c.metadataKey, cookies[0].Value)
+}
+
+// set has the browser keep the cookie. SameSite=Lax lets it come back with the
+// provider's redirect, which is a top-level GET from another site.
+func (c flowCookie) set(w http.ResponseWriter, value string) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     c.name,
+		Value:    value,
+		Path:     "/",
+		MaxAge:   flowCookieSeconds,
+		Secure:   c.secure,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// fail answers a call that failed: with a page on the browser's paths, with the
+// status as JSON on the others. It replaces grpc-gateway's own handler, which
+// copies error messages into headers.
+func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	st := status.Convert(err)
+	code := runtime.HTTPStatusFromCode(st.Code())
+	if strings.HasPrefix(r.URL.Path, "/oauth/") {
+		g.pages.write(w, code, errorPage(st))
+		return
+	}
+	if st.Code() == codes.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tokenvault"`)
+	}
+	for _, detail := range st.Details() {
+		if retry, ok := detail.(*errdetails.RetryInfo); ok {
+			seconds := int(retry.GetRetryDelay().AsDuration().Seconds() + 0.999)
+			w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		}
+	}
+	body, err := m.Marshal(st.Proto())
+	if err != nil {
+		g.log.Error("error not written", slog.Any("cause", err))
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", m.ContentType(st.Proto()))
+	w.WriteHeader(code)
+	_, _ = w.Write(body)
+}
+
+// errorPage tells a person what happened. Its words come from the engine, whose
+// messages are written for people; what grpc-gateway itself has to say is not.
+func errorPage(st *status.Status) page {
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return page{Title: errorTitle(info.GetReason()), Text: []string{st.Message()}, Failed: true}
+		}
+	}
+	return page{
+		Title:  errorTitle(""),
+		Text:   []string{"The address is not complete, or it is not one of this service. Nothing was changed. Open the link again as you got it."},
+		Failed: true,
+	}
+}
+
+func errorTitle(reason string) string {
+	switch reason {
+	case "SESSION_EXPIRED":
+		return "This link does not work any more"
+	case "SESSION_USED":
+		return "This link has been used already"
+	case "BROWSER_UNKNOWN":
+		return "Please finish in the browser you began in"
+	case "ACCESS_DENIED":
+		return "Access was declined"
+	case "ACCOUNT_MISMATCH":
+		return "That is another account"
+	case "PROVIDER_UNAVAILABLE":
+		return "The provider is not answering"
+	default:
+		return "The account was not connected"
+	}
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+)
+
+//go:embed openapi.swagger.json
+var openAPI []byte
+
+//go:embed static
+var static embed.FS
+
+// Config is what a gateway is made of.
+type Config struct {
+	// Conn leads to the server: Server.DialGateway.
+	Conn *grpc.ClientConn
+	// PublicURL is where browsers reach the gateway. With https, cookies are
+	// for https only.
+	PublicURL string
+	// FlowCookieKey is the metadata key under which the server expects the
+	// browser's flow cookie.
+	FlowCookieKey string
+	// Logger gets what goes wrong in the gateway itself. Nil: none.
+	Logger *slog.Logger
+}
+
+// gateway is what the parts of the handler share.
+type gateway struct {
+	pages  pages
+	cookie flowCookie
+	log    *slog.Logger
+}
+
+// New returns the gateway's handler. It is safe for concurrent use.
+func New(ctx context.Context, c Config) (http.Handler, error) {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("gateway: public URL %q is not a URL", c.PublicURL)
+	}
+	p, err := newPages()
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{pages: p, cookie: newFlowCookie(u.Scheme == "https", c.FlowCookieKey), log: c.Logger}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	rest := g.newREST()
+	err = errors.Join(
+		tokenvaultv1.RegisterVaultServiceHandler(ctx, rest, c.Conn),
+		tokenvaultv1.RegisterOAuthServiceHandler(ctx, rest, c.Conn),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", http.HandlerFunc(g.index))
+	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
+	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
+	mux.Handle("/", rest)
+	return secured(mux), nil
+}
+
+// newREST returns grpc-gateway's mux with its doors shut: no header becomes
+// metadata or the other way round, no method override, no fallback from GET to
+// POST.
+func (g *gateway) newREST() *runtime.ServeMux {
+	noHeader := func(string) (string, bool) { return "", false }
+	return runtime.NewServeMux(
+		runtime.WithIncomingHeaderMatcher(noHeader),
+		runtime.WithOutgoingHeaderMatcher(noHeader),
+		runtime.WithOutgoingTrailerMatcher(noHeader),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
+		runtime.WithMetadata(g.cookie.annotate),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
+			MarshalOptions:   protojson.MarshalOptions{},
+			UnmarshalOptions: protojson.UnmarshalOptions{},
+		}}),
+		runtime.WithForwardResponseOption(g.forwardOAuth),
+		runtime.WithForwardResponseRewriter(g.rewriteOAuth),
+		runtime.WithErrorHandler(g.fail),
+	)
+}
+
+// index tells a person who comes here by hand what this is.
+func (g *gateway) index(w http.ResponseWriter, r *http.Request) {
+	g.pages.write(w, http.StatusOK, page{
+		Title: "This is tokenvault",
+		Text:  []string{"It keeps the connections between your accounts and the programs that work with them.", "To connect an account, open the link that your program gives you."},
+	})
+}
+
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI)
+}

@@ -1,0 +1,14 @@
+// Package keyring encrypts what the vault keeps.
+//
+// A [Keyring] does two things with two keys. It seals values (XAES-256-GCM with
+// 192-bit random nonces, so that one key serves for any number of records) and
+// it makes names blind (HMAC-SHA256, so that a store shows neither who nor
+// what). Both keys are Tink keysets, and both are kept in the store, encrypted
+// with the master key, which the store never sees.
+//
+// Associated data binds every sealed value to the place it is kept in: moved to
+// another key, or to another kind of record, it does not open.
+//
+// The package must never write a key anywhere in the clear, except for
+// [GenerateMasterKey], whose whole point is to hand one to an operator.
+package keyring
