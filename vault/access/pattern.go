@@ -56,3 +56,6 @@ func (ps patterns) match(name string) bool {
 	}
 	return false
 }
+
+// Matches reports whether a glob of a rule matches a name.
+func Matches(glob, name string) bool { return newPattern(glob).matches(name) }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+)
+
+func newCredentials() *cobra.Command {
+	var client clientFlags
+	req := &tokenvaultv1.GetCredentialsRequest{}
+	cmd := &cobra.Command{
+		Use:     "credentials SUBJECT PROVIDER",
+		GroupID: "use",
+		Short:   "Print credentials that work now",
+		Long: `Prints credentials that work now: the headers to send, where the provider's API is,
+and what is known of the account. They are secret: mind who can see the terminal.`,
+		Example: "  tokenvault credentials alice mailchimp --json",
+		Args:    connectionArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Subject, req.Provider = args[0], args[1]
+			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+				resp, err := c.GetCredentials(ctx, req)
+				if err != nil {
+					return err
+				}
+				if client.json {
+					return printJSON(cmd.OutOrStdout(), resp)
+				}
+				printCredentials(cmd.OutOrStdout(), resp)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&req.Label, "label", "", "the connection's label (default \"default\")")
+	client.add(cmd)
+	return cmd
+}
+
+func printCredentials(w io.Writer, resp *tokenvaultv1.GetCredentialsResponse) {
+	for _, name := range slices.Sorted(maps.Keys(resp.GetHeaders())) {
+		fmt.Fprintf(w, "%s: %s\n", name, resp.GetHeaders()[name])
+	}
+	if url := resp.GetApiBaseUrl(); url != "" {
+		fmt.Fprintf(w, "API base URL: %s\n", url)
+	}
+	if a := resp.GetAccount(); a != nil {
+		fmt.Fprintf(w, "Account: %s\n", describeAccount(a))
+	}
+	for _, name := range slices.Sorted(maps.Keys(resp.GetMetadata())) {
+		fmt.Fprintf(w, "%s: %s\n", name, resp.GetMetadata()[name])
+	}
+	if t := resp.GetExpireTime(); t != nil {
+		fmt.Fprintf(w, "Expires: %s\n", t.AsTime().Local().Format(time.DateTime))
+	} else {
+		fmt.Fprintln(w, "Expires: never")
+	}
+}

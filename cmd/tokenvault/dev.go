@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/server"
+)
+
+func newDev() *cobra.Command {
+	d := development{}
+	var logging logFlags
+	var faults []string
+	cmd := &cobra.Command{
+		Use:     "dev",
+		GroupID: "run",
+		Short:   "Run a vault with a made-up provider beside it, to try things in a browser",
+		Long: `Runs a vault with a made-up Mailchimp and a made-up standard provider beside it. Keys,
+configuration and data are made in a folder of their own, and are still there after
+a restart. Nothing real is touched.
+
+Have the made-up provider misbehave with --fault ENDPOINT:WHAT, such as
+  --fault token:status=503,times=3
+  --fault metadata:delay=5s
+  --fault token:drop-after          the answer is lost after the token was issued
+Endpoints: authorize, token, metadata, api, revoke, userinfo.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logging.logger(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if d.faults, err = parseFaults(faults); err != nil {
+				return err
+			}
+			return d.run(cmd.Context(), log, func(token secret.String) { d.explain(cmd.OutOrStdout(), token) })
+		},
+	}
+	cmd.Flags().StringVar(&d.dir, "dir", ".tokenvault", "the `folder` for keys, configuration and data")
+	cmd.Flags().StringVar(&d.grpc, "grpc", "127.0.0.1:9090", "the vault's gRPC `address`")
+	cmd.Flags().StringVar(&d.http, "http", "127.0.0.1:8080", "the vault's `address` for browsers")
+	cmd.Flags().StringVar(&d.sandbox, "sandbox", "127.0.0.1:8090", "the made-up provider's `address`")
+	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the made-up provider; may be given several times")
+	logging.add(cmd, "info")
+	return cmd
+}
+
+// development is a vault with a sandbox beside it.
+type development struct {
+	dir                 string
+	grpc, http, sandbox string // addresses
+	faults              map[sandbox.Endpoint]sandbox.Fault
+}
+
+func parseFaults(texts []string) (map[sandbox.Endpoint]sandbox.Fault, error) {
+	faults := map[sandbox.Endpoint]sandbox.Fault{}
+	for _, text := range texts {
+		endpoint, fault, err := sandbox.ParseFault(text)
+		if err != nil {
+			return nil, err
+		}
+		faults[endpoint] = fault
+	}
+	return faults, nil
+}
+
+// The files of a development folder.
+const (
+	devConfig       = "tokenvault.yaml"
+	devMasterKey    = "master.key"
+	devCallerToken  = "caller.token"
+	devClientSecret = "client.secret"
+	devSandboxState = "sandbox.json"
+)
+
+// run serves until ctx ends. ready is called once all listeners are open.
+func (d development) run(ctx context.Context, log *slog.Logger, ready func(token secret.String)) error {
+	token, clientSecret, err := d.prepare()
+	if err != nil {
+		return err
+	}
+	c, err := config.Load(filepath.Join(d.dir, devConfig), config.System(server.RPCs()))
+	if err != nil {
+		return err
+	}
+	sb, err := sandbox.New(sandbox.Config{Clients: d.clients(c, clientSecret), StatePath: filepath.Join(d.dir, devSandboxState)})
+	if err != nil {
+		return err
+	}
+	for endpoint, fault := range d.faults {
+		sb.Fault(endpoint, fault)
+	}
+	s, err := newStack(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	sandboxListener, err := lc.Listen(ctx, "tcp", d.sandbox)
+	if err != nil {
+		return joinClose(fmt.Errorf("listen for the made-up provider: %w; stop what is using the address, or choose another with --sandbox", err), s)
+	}
+	grpcListener, httpListener, err := listen(ctx, c.GRPCAddress, c.HTTPAddress)
+	if err != nil {
+		return joinClose(errors.Join(err, sandboxListener.Close()), s)
+	}
+	ready(token)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.run(ctx, grpcListener, httpListener) })
+	group.Go(func() error {
+		return serveHTTP(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, sandboxListener)
+	})
+	return group.Wait()
+}
+
+// prepare makes what the folder lacks. The configuration is written anew each
+// time, for the addresses may have changed.
+func (d development) prepare() (token, clientSecret secret.String, err error) {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return token, clientSecret, err
+	}
+	if _, err := keepSecret(filepath.Join(d.dir, devMasterKey), keyring.GenerateMasterKey); err != nil {
+		return token, clientSecret, err
+	}
+	if token, err = keepSecret(filepath.Join(d.dir, devCallerToken), access.GenerateToken); err != nil {
+		return token, clientSecret, err
+	}
+	if clientSecret, err = keepSecret(filepath.Join(d.dir, devClientSecret), access.GenerateToken); err != nil {
+		return token, clientSecret, err
+	}
+	var text strings.Builder
+	err = template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]string{
+		"GRPC": d.grpc, "HTTP": d.http, "Sandbox": d.sandbox, "TokenSHA256": access.HashToken(token).String(),
+	})
+	if err != nil {
+		return token, clientSecret, err
+	}
+	return token, clientSecret, os.WriteFile(filepath.Join(d.dir, devConfig), []byte(text.String()), 0o600)
+}
+
+// keepSecret returns the secret in a file, and makes it where there is none.
+func keepSecret(path string, generate func() secret.String) (secret.String, error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return secret.New(strings.TrimSpace(string(data))), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return secret.String{}, err
+	}
+	made := generate()
+	return made, writeNew(path, made.Reveal()+"\n")
+}
+
+const devConfigTemplate = `# Made by ` + "`tokenvault dev`" + `, at every start. It is a working configuration to learn from.
+listen: {grpc: {{.GRPC}}, http: {{.HTTP}}}
+public_url: http://{{.HTTP}}
+storage: {bolt: {path: vault.db}}
+master_key: file:master.key
+binding: link
+return_urls: ["http://127.0.0.1:3000/*"]
+providers:
+  # The catalogue's Mailchimp, led to the made-up one.
+  mailchimp:
+    client_id: tokenvault-dev
+    client_secret: file:client.secret
+    authorize_url: http://{{.Sandbox}}/mailchimp/oauth2/authorize
+    token_url: http://{{.Sandbox}}/mailchimp/oauth2/token
+    after_connect: {url: "http://{{.Sandbox}}/mailchimp/oauth2/metadata"}
+    api_base_url: http://{{.Sandbox}}/mailchimp/{dc}/3.0
+    allow_private_network: true
+  # A standard provider, whose tokens end and are refreshed.
+  acme:
+    display_name: Acme
+    issuer: http://{{.Sandbox}}/oauth
+    authorize_url: http://{{.Sandbox}}/oauth/authorize
+    token_url: http://{{.Sandbox}}/oauth/token
+    revoke_url: http://{{.Sandbox}}/oauth/revoke
+    client_id: tokenvault-dev
+    client_secret: file:client.secret
+    client_auth: post
+    scopes: [offline_access]
+    after_connect: {url: "http://{{.Sandbox}}/oauth/userinfo"}
+    account: {id: /sub, name: /name, email: /email}
+    allow_private_network: true
+callers:
+  - name: dev
+    token_sha256: {{.TokenSHA256}}
+    rpcs: ["*"]
+    providers: ["*"]
+    subjects: ["*"]
+`
+
+// clients are the registrations of this vault at the made-up provider.
+func (d development) clients(c *config.Config, clientSecret secret.String) []sandbox.Client {
+	client := sandbox.Client{ID: "tokenvault-dev", Secret: clientSecret.Reveal(), Auth: sandbox.AuthPost}
+	for _, p := range c.Providers {
+		client.RedirectURIs = append(client.RedirectURIs, p.RedirectURL)
+	}
+	return []sandbox.Client{client}
+}
+
+// explain prints what to open and what to type.
+func (d development) explain(w io.Writer, token secret.String) {
+	program := os.Args[0]
+	fmt.Fprintf(w, `A vault is running at %[1]s (gRPC) and http://%[2]s (browsers),
+and a made-up Mailchimp beside it. Type this in another terminal:
+
+  export TOKENVAULT_ADDR=%[1]s TOKENVAULT_TOKEN=%[3]s
+  %[4]s connect alice mailchimp       # prints a link: open it in a browser
+  %[4]s credentials alice mailchimp   # what programs get
+  %[4]s list
+
+Keys, configuration and data are in %[5]s. Stop with Ctrl-C.
+
+`, d.grpc, d.http, token.Reveal(), program, d.dir)
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+)
+
+// Config is a configuration that can work, with its secrets resolved.
+type Config struct {
+	GRPCAddress string // host:port
+	HTTPAddress string // host:port
+	PublicURL   string // without a final slash
+	BoltPath    string
+	MasterKey   keyring.MasterKey
+	Binding     vault.Binding
+	ReturnURLs  []string
+	Providers   []provider.Config
+	Callers     []access.Rule
+}
+
+// Source is where values come from.
+type Source struct {
+	// LookupEnv is os.LookupEnv, or a stand-in.
+	LookupEnv func(string) (string, bool)
+	// ReadFile is os.ReadFile, or a stand-in.
+	ReadFile func(string) ([]byte, error)
+	// RPCs are the names that a caller's rules may use.
+	RPCs []string
+}
+
+// System returns the Source of a real start.
+func System(rpcs []string) Source {
+	return Source{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile, RPCs: rpcs}
+}
+
+// maxSize is the largest configuration, in bytes.
+const maxSize = 1 << 20
+
+// Load reads the configuration at path. Its error is a [*Error] where the file
+// could be read.
+func Load(path string, src Source) (*Config, error) {
+	data, err := src.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return Parse(path, data, src)
+}
+
+// Parse reads a configuration from memory. name stands in messages for the file;
+// relative paths in it are relative to name's folder.
+func Parse(name string, data []byte, src Source) (*Config, error) {
+	if len(data) > maxSize {
+		return nil, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
+	}
+	var f file
+	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
+		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
+	}
+	tree, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
+	}
+	r := &reader{name: name, dir: filepath.Dir(name), src: src, tree: tree}
+	c := r.read(f)
+	if len(r.problems) > 0 {
+		return nil, &Error{Problems: r.problems}
+	}
+	return c, nil
+}
+
+// Problem is one fault of a configuration.
+type Problem struct {
+	File string
+	Line int    // from 1
+	Key  string // such as providers.acme.token_url; may be empty
+	Text string // what is wrong and what to write
+}
+
+// String returns the problem as editors and compilers write it.
+func (p Problem) String() string {
+	if p.Key == "" {
+		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Line, p.Key, p.Text)
+}
+
+// Error says what is wrong with a configuration.
+type Error struct {
+	Problems []Problem
+}
+
+// Error returns a line for each problem.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// syntaxProblem words what the YAML reader has found. Its own messages quote the
+// file, and so might quote a secret: they are not used.
+func syntaxProblem(name string, err error) Problem {
+	p := Problem{File: name, Line: 1, Text: "is not YAML as it should be; check indentation, colons and quotes"}
+	var unknown *yaml.UnknownFieldError
+	var duplicate *yaml.DuplicateKeyError
+	var wrongType *yaml.TypeError
+	var syntax *yaml.SyntaxError
+	switch {
+	case errors.As(err, &unknown):
+		p.Line = unknown.Token.Position.Line
+		p.Text = fmt.Sprintf("there is no key %q here; see `tokenvault serve --help` for the keys", unknown.Token.Value)
+	case errors.As(err, &duplicate):
+		p.Line = duplicate.Token.Position.Line
+		p.Text = fmt.Sprintf("the key %q is there twice; keep one", duplicate.Token.Value)
+	case errors.As(err, &wrongType):
+		p.Line = wrongType.Token.Position.Line
+		p.Text = "the value is of another kind than this key takes (a text, a list, or keys of its own)"
+	case errors.As(err, &syntax):
+		p.Line = syntax.Token.Position.Line
+	}
+	return p
+}

@@ -1,0 +1,260 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// reader turns a file into a Config and gathers what is wrong with it.
+type reader struct {
+	name, dir string
+	src       Source
+	tree      *ast.File
+	problems  []Problem
+}
+
+// fail notes a problem of the value at a path.
+func (r *reader) fail(path []string, format string, args ...any) {
+	r.problems = append(r.problems, Problem{
+		File: r.name,
+		Line: lineOf(r.tree, path),
+		Key:  strings.Join(path, "."),
+		Text: fmt.Sprintf(format, args...),
+	})
+}
+
+// Addresses where the file names none.
+const (
+	defaultGRPC = "127.0.0.1:9090"
+	defaultHTTP = "127.0.0.1:8080"
+)
+
+func (r *reader) read(f file) *Config {
+	c := &Config{
+		GRPCAddress: r.address([]string{"listen", "grpc"}, f.Listen.GRPC, defaultGRPC),
+		HTTPAddress: r.address([]string{"listen", "http"}, f.Listen.HTTP, defaultHTTP),
+		Binding:     r.binding(f.Binding),
+		ReturnURLs:  f.ReturnURLs,
+		BoltPath:    r.boltPath(f.Storage.Bolt.Path),
+	}
+	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress)
+	c.MasterKey = r.masterKey(f.MasterKey)
+	for i, entry := range f.ReturnURLs {
+		if err := vault.CheckReturnURLPattern(entry); err != nil {
+			r.fail([]string{"return_urls", strconv.Itoa(i)}, "%v", err)
+		}
+	}
+	c.Providers = r.providers(f.Providers, c.PublicURL)
+	c.Callers = r.callers(f.Callers, f.Providers)
+	return c
+}
+
+func (r *reader) address(path []string, value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		r.fail(path, "is not an address: write host:port, such as %s", otherwise)
+		return value
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		r.fail(path, "the port is not a number from 0 to 65535")
+	}
+	if addr, err := netip.ParseAddr(host); err != nil || !addr.IsLoopback() {
+		r.fail(path, "must be a loopback address such as %s, since this listener has no TLS; let a proxy with TLS stand before it", otherwise)
+	}
+	return value
+}
+
+func (r *reader) publicURL(value, httpAddress string) string {
+	if value == "" {
+		return "http://" + httpAddress
+	}
+	path := []string{"public_url"}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		r.fail(path, "write where browsers reach this vault, without a path: https://connect.example.com")
+		return value
+	}
+	if u.Scheme != "https" {
+		if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme != "http" || (u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())) {
+			r.fail(path, "must begin with https:// (http:// on loopback addresses only)")
+		}
+	}
+	return strings.TrimSuffix(value, "/")
+}
+
+func (r *reader) boltPath(value string) string {
+	if value == "" {
+		r.fail([]string{"storage", "bolt", "path"}, "is missing: write where the database is kept, such as /var/lib/tokenvault/vault.db")
+		return ""
+	}
+	return r.path(value)
+}
+
+// path makes a relative path relative to the configuration's folder.
+func (r *reader) path(value string) string {
+	if filepath.IsAbs(value) {
+		return value
+	}
+	return filepath.Join(r.dir, value)
+}
+
+func (r *reader) binding(value string) vault.Binding {
+	if value != string(vault.BindingLink) {
+		r.fail([]string{"binding"}, "write `binding: link` to say that whoever has a link may finish its flow; it is the only mode yet")
+	}
+	return vault.Binding(value)
+}
+
+func (r *reader) masterKey(ref string) keyring.MasterKey {
+	path := []string{"master_key"}
+	text, ok := r.secret(path, ref)
+	if !ok {
+		return keyring.MasterKey{}
+	}
+	key, err := keyring.ParseMasterKey(text)
+	if err != nil {
+		r.fail(path, "%v", err)
+	}
+	return key
+}
+
+// secret resolves a reference. What it says never holds the value, since the
+// value may be a secret that was written in place of a reference.
+func (r *reader) secret(path []string, ref string) (secret.String, bool) {
+	kind, name, _ := strings.Cut(ref, ":")
+	switch {
+	case kind == "env" && name != "":
+		value, ok := r.src.LookupEnv(name)
+		if !ok || value == "" {
+			r.fail(path, "the environment variable that it names is not set")
+			return secret.String{}, false
+		}
+		return secret.New(value), true
+	case kind == "file" && name != "":
+		value, err := r.src.ReadFile(r.path(name))
+		if err != nil {
+			r.fail(path, "the file that it names cannot be read; check that it exists and that this user may read it")
+			return secret.String{}, false
+		}
+		text := strings.TrimRight(string(value), "\r\n")
+		if text == "" {
+			r.fail(path, "the file that it names is empty")
+			return secret.String{}, false
+		}
+		return secret.New(text), true
+	default:
+		r.fail(path, "write a reference, not the secret itself: env:NAME or file:PATH")
+		return secret.String{}, false
+	}
+}
+
+func (r *reader) providers(all map[string]fileProvider, publicURL string) []provider.Config {
+	templates, err := provider.Templates()
+	if err != nil {
+		r.fail(nil, "the built-in catalogue cannot be read: %v", err)
+		return nil
+	}
+	if len(all) == 0 {
+		r.fail([]string{"providers"}, "is missing: name at least one provider, such as mailchimp")
+	}
+	var configs []provider.Config
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		configs = append(configs, r.provider(name, all[name], templates, publicURL))
+	}
+	return configs
+}
+
+func (r *reader) provider(name string, p fileProvider, templates map[string]provider.Definition, publicURL string) provider.Config {
+	path := []string{"providers", name}
+	if !provider.ValidName(name) {
+		r.fail(path, "a name has 1 to 63 of a-z, 0-9 and '-', not beginning with '-'")
+	}
+	template, known := templates[name]
+	if p.Template != "" {
+		if template, known = templates[p.Template]; !known {
+			r.fail(append(path, "template"), "there is no template of that name; there are: %s", strings.Join(slices.Sorted(maps.Keys(templates)), ", "))
+		}
+	}
+	definition := p.Definition
+	if known {
+		definition = template.Override(p.Definition)
+	}
+	for _, problem := range definition.Validate() {
+		r.fail(append(slices.Clone(path), strings.Split(problem.Path, ".")...), "%s", problem.Problem)
+	}
+	if p.ClientID == "" {
+		r.fail(append(path, "client_id"), "is missing: write the id that the provider gave your app, in quotes if it is a number")
+	}
+	c := provider.Config{Name: name, Definition: definition, ClientID: p.ClientID, RedirectURL: vault.RedirectURL(publicURL, name)}
+	if definition.ClientAuth == provider.ClientAuthNone {
+		if p.ClientSecret != "" {
+			r.fail(append(path, "client_secret"), "must be left out with client_auth: none")
+		}
+		return c
+	}
+	c.ClientSecret, _ = r.secret(append(path, "client_secret"), p.ClientSecret)
+	return c
+}
+
+func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []access.Rule {
+	if len(all) == 0 {
+		r.fail([]string{"callers"}, "is missing: without a caller nobody can use this vault; make a token with `tokenvault token generate`")
+	}
+	names, tokens := map[string]bool{}, map[access.TokenHash]bool{}
+	var rules []access.Rule
+	for i, c := range all {
+		path := []string{"callers", strconv.Itoa(i)}
+		rule := access.Rule{Name: c.Name, Tenant: c.Tenant, RPCs: c.RPCs, Providers: c.Providers, Subjects: c.Subjects}
+		if c.Name == "" || names[c.Name] {
+			r.fail(append(path, "name"), "every caller needs a name of its own")
+		}
+		names[c.Name] = true
+		if rule.Tenant == "" {
+			rule.Tenant = vault.DefaultTenant
+		}
+		hash, err := access.ParseTokenHash(c.TokenSHA256)
+		if err != nil {
+			r.fail(append(path, "token_sha256"), "%v", err)
+		} else if tokens[hash] {
+			r.fail(append(path, "token_sha256"), "another caller has the same token; make one for each")
+		}
+		rule.Token, tokens[hash] = hash, true
+		r.globs(append(path, "rpcs"), c.RPCs, r.src.RPCs)
+		r.globs(append(path, "providers"), c.Providers, slices.Sorted(maps.Keys(providers)))
+		if len(c.Subjects) == 0 {
+			r.fail(append(path, "subjects"), `is missing: list the subjects the caller may use; ["*"] is everyone`)
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+// globs checks that each entry can match one of the names there are.
+func (r *reader) globs(path []string, entries, names []string) {
+	if len(entries) == 0 {
+		r.fail(path, `is missing: list what the caller may use; ["*"] is everything`)
+	}
+	for i, entry := range entries {
+		if !slices.ContainsFunc(names, func(name string) bool { return access.Matches(entry, name) }) {
+			r.fail(append(slices.Clone(path), strconv.Itoa(i)), "matches nothing; there are: %s", strings.Join(names, ", "))
+		}
+	}
+}

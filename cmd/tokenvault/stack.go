@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/gateway"
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/server"
+	"github.com/tokenvault/tokenvault/vault/store"
+	"github.com/tokenvault/tokenvault/vault/store/boltstore"
+)
+
+// stack is a vault with its servers, wired but not yet serving.
+type stack struct {
+	store  store.Store
+	vault  *vault.Vault
+	server *server.Server
+	inside *grpc.ClientConn
+	http   *http.Server
+}
+
+// newStack opens the database and wires what the configuration says.
+func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack, err error) {
+	policy, err := access.NewPolicy(c.Callers)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := newProviders(c.Providers)
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.store, err = boltstore.OpenOrCreate(c.BoltPath); err != nil {
+		return nil, err
+	}
+	keys, err := vault.OpenKeyring(ctx, s.store, c.MasterKey)
+	if err != nil {
+		return nil, err
+	}
+	s.vault, err = vault.New(vault.Config{
+		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
+		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Logger: log})
+	return s, s.addGateway(ctx, c.PublicURL, log)
+}
+
+func newProviders(configs []provider.Config) ([]*provider.Provider, error) {
+	var providers []*provider.Provider
+	for _, c := range configs {
+		p, err := provider.New(c)
+		if err != nil {
+			return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+		}
+		providers = append(providers, p)
+	}
+	return providers, nil
+}
+
+// Limits of the browser's listener.
+const (
+	headerPatience = 10 * time.Second
+	readPatience   = 30 * time.Second
+	writePatience  = 2 * time.Minute // a callback may wait for the provider
+	idlePatience   = 2 * time.Minute
+	stopPatience   = 10 * time.Second
+	maxHeader      = 32 << 10 // bytes
+)
+
+func (s *stack) addGateway(ctx context.Context, publicURL string, log *slog.Logger) (err error) {
+	if s.inside, err = s.server.DialGateway(); err != nil {
+		return err
+	}
+	handler, err := gateway.New(ctx, gateway.Config{Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, Logger: log})
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerPatience,
+		ReadTimeout:       readPatience,
+		WriteTimeout:      writePatience,
+		IdleTimeout:       idlePatience,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return nil
+}
+
+// run serves until ctx ends or a listener fails. The engine stops last: what it
+// has begun at a provider it finishes and stores.
+func (s *stack) run(ctx context.Context, grpcListener, httpListener net.Listener) error {
+	background, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEngine()
+	engine := make(chan error, 1)
+	go func() { engine <- s.vault.Run(background) }()
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.server.Run(ctx, grpcListener) })
+	group.Go(func() error { return serveHTTP(ctx, s.http, httpListener) })
+	err := group.Wait()
+	stopEngine()
+	return errors.Join(err, <-engine, s.close())
+}
+
+// close releases what the stack holds. It may be called on half a stack.
+func (s *stack) close() error {
+	var errs []error
+	if s.inside != nil {
+		errs = append(errs, s.inside.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// serveHTTP serves until ctx ends, then waits a while for requests under way.
+func serveHTTP(ctx context.Context, s *http.Server, lis net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(lis) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+		defer cancel()
+		if err := s.Shutdown(patience); err != nil {
+			return errors.Join(err, s.Close())
+		}
+		return nil
+	}
+}
+
+// listen opens both listeners.
+func listen(ctx context.Context, grpcAddress, httpAddress string) (grpcListener, httpListener net.Listener, err error) {
+	var lc net.ListenConfig
+	if grpcListener, err = lc.Listen(ctx, "tcp", grpcAddress); err != nil {
+		return nil, nil, fmt.Errorf("listen for gRPC: %w; stop what is using the address, or choose another", err)
+	}
+	if httpListener, err = lc.Listen(ctx, "tcp", httpAddress); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listen for browsers: %w; stop what is using the address, or choose another", err), grpcListener.Close())
+	}
+	return grpcListener, httpListener, nil
+}
+
+// joinClose closes a stack that will not run, because of err.
+func joinClose(err error, s *stack) error { return errors.Join(err, s.close()) }

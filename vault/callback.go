@@ -1,0 +1,277 @@
+package vault
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// CallbackRequest is what a browser brings back from the provider (RFC 6749,
+// sections 4.1.2 and 4.1.2.1; RFC 9207 for Issuer).
+type CallbackRequest struct {
+	Provider   string // from the path
+	State      string
+	Code       secret.String
+	Issuer     string
+	Error      string
+	FlowCookie secret.String
+}
+
+// CallbackResult is how a flow ended.
+type CallbackResult struct {
+	// Location is where the browser goes. Empty: show a page.
+	Location string
+	// ProviderName and AccountName are for that page. AccountName may be empty.
+	ProviderName string
+	AccountName  string
+}
+
+// Callback ends a flow. Everything that can be checked is checked before the
+// code is redeemed, and the tokens are stored before anything else can fail.
+//
+// It may return a result with a Location together with an error: the browser is
+// sent there, with the reason, and the error is for the log. An error without
+// Location is for a page.
+func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult, error) {
+	f, err := v.checkFlow(ctx, r)
+	if err != nil {
+		// Nobody has proven to be the one the session is for, so the
+		// browser is not sent to the session's return URL either.
+		return CallbackResult{}, err
+	}
+	result := CallbackResult{ProviderName: f.provider.DisplayName()}
+	conn, err := v.finish(ctx, f, r)
+	if f.session.GetReturnUrl() != "" {
+		result.Location = withOutcome(f.session.GetReturnUrl(), outcomeReason(err))
+	}
+	if err != nil {
+		return result, err
+	}
+	result.AccountName = conn.GetAccount().GetName()
+	v.log.LogAttrs(ctx, slog.LevelInfo, "account connected", append(keyAttrs(keyOf(f.session.GetKey())), slog.Int64("generation", conn.GetGeneration()))...)
+	return result, nil
+}
+
+// outcomeReason is what the host application learns of an error.
+func outcomeReason(err error) Reason {
+	if err == nil {
+		return ""
+	}
+	if reason := ReasonOf(err); reason != "" {
+		return reason
+	}
+	return "INTERNAL"
+}
+
+// checkedFlow is a callback's flow whose browser, session and provider are
+// known to belong together.
+type checkedFlow struct {
+	*storagev1.Flow
+	storeKey store.Key
+	revision store.Revision
+	session  openSession
+	provider *provider.Provider
+}
+
+func (v *Vault) checkFlow(ctx context.Context, r CallbackRequest) (checkedFlow, error) {
+	p, ok := v.providers[r.Provider]
+	if !ok || !isRandomID(r.State) {
+		return checkedFlow{}, errSessionExpired(nil)
+	}
+	id, err := v.blind.flow(r.State)
+	if err != nil {
+		return checkedFlow{}, err
+	}
+	f := checkedFlow{Flow: new(storagev1.Flow), storeKey: store.Key{Kind: kindFlows, ID: id}, provider: p}
+	f.revision, err = v.records.get(ctx, f.storeKey, f.Flow)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return checkedFlow{}, errSessionExpired(errors.New("state is not known: forged, replayed or long expired"))
+	case err != nil:
+		return checkedFlow{}, err
+	case !v.now().Before(f.GetExpireTime().AsTime()):
+		return checkedFlow{}, errSessionExpired(errors.New("state has expired"))
+	case subtle.ConstantTimeCompare(cookieHash(r.FlowCookie), f.GetCookieSha256()) != 1:
+		return checkedFlow{}, errBrowserUnknown()
+	case f.GetProvider() != r.Provider:
+		return checkedFlow{}, errMixedUp(fmt.Errorf("state belongs to a flow at %q", f.GetProvider()))
+	}
+	f.session, err = v.openSession(ctx, string(f.GetSession()))
+	return f, err
+}
+
+func errBrowserUnknown() *Error {
+	return &Error{
+		Reason: BrowserUnknown,
+		Message: "This browser did not start this connection, or does not keep cookies. Nothing was changed. " +
+			"Open the link again in one browser, with cookies allowed, and finish there.",
+		Err: errors.New("flow cookie is missing or belongs to another browser"),
+	}
+}
+
+func errMixedUp(cause error) *Error {
+	return &Error{
+		Reason:  AuthorizationFailed,
+		Message: "The answer did not come from the provider that was asked. Nothing was changed. Ask for a new link and try again.",
+		Err:     cause,
+	}
+}
+
+// finish uses the flow up, redeems its code and stores the tokens.
+func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*storagev1.Connection, error) {
+	// From here on the browser may leave: neither the state nor the code is
+	// of any use to anyone after this.
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	v.work.Add(1)
+	defer v.work.Done()
+
+	if err := checkAnswer(f.provider, r); err != nil {
+		// The state is used up; the session stays, so that the person can
+		// change their mind with the same link.
+		_, commitErr := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision))
+		return nil, errors.Join(err, commitErr)
+	}
+	if err := v.claim(ctx, &f); err != nil {
+		return nil, err
+	}
+	token, err := f.provider.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
+	if err != nil {
+		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
+	}
+	id, err := v.blind.connection(keyOf(f.session.GetKey()))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := v.storeCandidate(ctx, f, id, token)
+	if err != nil {
+		return nil, err
+	}
+	return v.settleAfterConsent(ctx, f.provider, id, conn)
+}
+
+// checkAnswer looks at what the provider says in the redirect.
+func checkAnswer(p *provider.Provider, r CallbackRequest) error {
+	if err := p.CheckIssuer(r.Issuer); err != nil {
+		return errMixedUp(err)
+	}
+	switch {
+	case r.Error == "access_denied":
+		return &Error{
+			Reason:  AccessDenied,
+			Message: fmt.Sprintf("%s was not connected, because access was declined there. Nothing was changed.", p.DisplayName()),
+		}
+	case r.Error != "":
+		return &Error{
+			Reason:  AuthorizationFailed,
+			Message: fmt.Sprintf("%s refused the request. Nothing was changed. Try again, and tell the operator of this vault if it stays so.", p.DisplayName()),
+			Err:     fmt.Errorf("authorization endpoint answered with error %q", provider.SanitizeCode(r.Error)),
+		}
+	case r.Code.IsZero():
+		return errMixedUp(errors.New("neither code nor error in the callback"))
+	}
+	return nil
+}
+
+// claim uses up the state and takes the session, so that of two callbacks of one
+// session only one redeems.
+func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
+	f.session.State = storagev1.Session_STATE_REDEEMING
+	op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+	if err != nil {
+		return err
+	}
+	revision, err := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision), op)
+	if errors.Is(err, store.ErrConflict) {
+		return errSessionUsed()
+	}
+	f.session.revision = revision
+	return err
+}
+
+// unclaim opens the session again after a code that could not be redeemed.
+func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
+	f.session.State = storagev1.Session_STATE_OPEN
+	op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+	if err != nil {
+		return err
+	}
+	_, err = v.store.Commit(ctx, op)
+	return err
+}
+
+// storeCandidate stores the tokens as the connection's candidate, in one commit
+// with the end of the session.
+func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, token provider.Token) (*storagev1.Connection, error) {
+	f.session.State = storagev1.Session_STATE_USED
+	used, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+	if err != nil {
+		return nil, err
+	}
+	retry, err := v.dueOp(id, v.now().Add(settleGrace))
+	if err != nil {
+		return nil, err
+	}
+	var conn *storagev1.Connection
+	err = persist(ctx, func() (err error) {
+		conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
+			c.Key = f.session.GetKey()
+			c.Candidate = grantRecord(token, v.now())
+			c.CaptureAttempts = 0
+			return nil
+		}, used, retry)
+		return err
+	})
+	return conn, err
+}
+
+// settleGrace is how long the process that redeemed a code has for looking up
+// the account before the background does it: after a crash, say.
+const settleGrace = 2 * detachedTime
+
+// persist calls commit again when the medium fails, for a few seconds: what it
+// writes has been issued once and cannot be had again.
+func persist(ctx context.Context, commit func() error) error {
+	const attempts = 5
+	pause := 100 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		err := commit()
+		if err == nil || attempt == attempts || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrClosed) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+}
+
+// redeemError says what a person can do about a code that was not redeemed.
+func redeemError(p *provider.Provider, err error) error {
+	switch provider.KindOf(err) {
+	case provider.Misconfigured:
+		return misconfigured(p, err)
+	case provider.Transient:
+		return &Error{
+			Reason:  ProviderUnavailable,
+			Message: fmt.Sprintf("%s did not answer as it should. Nothing was changed. Try again in a few minutes.", p.DisplayName()),
+			Err:     err,
+		}
+	default:
+		return &Error{
+			Reason:  AuthorizationFailed,
+			Message: fmt.Sprintf("%s did not accept the authorization. Nothing was changed. Try again.", p.DisplayName()),
+			Err:     err,
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package vault
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// Connection is what is known of a connection, without its secrets. Zero times
+// mean never, but for ExpireTime, where zero means that it does not expire.
+type Connection struct {
+	Key             Key
+	Status          Status
+	ConnectTime     time.Time
+	LastRefreshTime time.Time
+	LastUsedTime    time.Time
+	ExpireTime      time.Time
+	Scopes          []string
+	Account         Account
+	Metadata        map[string]string
+	Generation      int64
+	// Problem is what went wrong last and what to do, in a sentence. Empty:
+	// nothing.
+	Problem string
+}
+
+// GetConnection returns one connection.
+func (v *Vault) GetConnection(ctx context.Context, key Key) (Connection, error) {
+	key, _, err := v.check(key)
+	if err != nil {
+		return Connection{}, err
+	}
+	id, err := v.blind.connection(key)
+	if err != nil {
+		return Connection{}, err
+	}
+	conn := new(storagev1.Connection)
+	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn); err != nil {
+		return Connection{}, v.readError(err)
+	}
+	return v.describe(ctx, id, conn)
+}
+
+// Limits of a page of ListConnections.
+const (
+	DefaultPageSize = 100
+	MaxPageSize     = 1000
+)
+
+// maxScan bounds how many records one call of ListConnections reads, however few
+// of them match.
+const maxScan = 2 * MaxPageSize
+
+// ListRequest says which connections to list.
+type ListRequest struct {
+	Tenant string
+	// Subject, Provider and Status narrow the list; zero values do not.
+	Subject  string
+	Provider string
+	Status   Status
+	// PageSize 0 means DefaultPageSize.
+	PageSize int
+	// PageToken is where to go on. Empty: at the beginning.
+	PageToken string
+	// Visible reports whether the caller may see a connection. Nil: all.
+	Visible func(Key) bool
+}
+
+// ListPage is a part of a list.
+type ListPage struct {
+	Connections []Connection
+	// NextPageToken is empty when there are no more.
+	NextPageToken string
+}
+
+// ListConnections returns a page of connections, those of a subject together.
+func (v *Vault) ListConnections(ctx context.Context, r ListRequest) (ListPage, error) {
+	prefix, after, err := v.checkList(&r)
+	if err != nil {
+		return ListPage{}, err
+	}
+	var page ListPage
+	for scanned := 0; scanned < maxScan; {
+		limit := min(MaxPageSize, maxScan-scanned)
+		records, err := v.store.List(ctx, store.Key{Kind: kindConnections, ID: prefix}, after, limit)
+		if err != nil {
+			return ListPage{}, err
+		}
+		for _, rec := range records.Records {
+			after = rec.Key.ID
+			conn, ok, err := v.listed(ctx, r, rec)
+			if err != nil {
+				return ListPage{}, err
+			}
+			if ok {
+				page.Connections = append(page.Connections, conn)
+			}
+			if len(page.Connections) == r.PageSize {
+				page.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(after))
+				return page, nil
+			}
+		}
+		if len(records.Records) < limit {
+			return page, nil
+		}
+		scanned += len(records.Records)
+	}
+	page.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(after))
+	return page, nil
+}
+
+// checkList validates a request, fills in its defaults, and returns where to
+// look.
+func (v *Vault) checkList(r *ListRequest) (prefix, after string, err error) {
+	if r.PageSize == 0 {
+		r.PageSize = DefaultPageSize
+	}
+	if r.PageSize < 1 || r.PageSize > MaxPageSize {
+		return "", "", invalid(InvalidPageSize, "page_size", "1 to 1,000, or 0 for 100")
+	}
+	if r.PageToken != "" {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(r.PageToken)
+		if err != nil || len(raw) != connectionIDSize {
+			return "", "", invalid(InvalidPageToken, "page_token", "is not a next_page_token of an earlier answer")
+		}
+		after = string(raw)
+	}
+	if r.Provider != "" {
+		if _, _, err := v.check(Key{Tenant: r.Tenant, Subject: "-", Provider: r.Provider}); err != nil {
+			return "", "", err
+		}
+	}
+	if r.Subject == "" {
+		prefix, err = v.blind.tenant(r.Tenant)
+		return prefix, after, err
+	}
+	if err := checkSubject(r.Subject); err != nil {
+		return "", "", err
+	}
+	prefix, err = v.blind.subject(r.Tenant, r.Subject)
+	return prefix, after, err
+}
+
+// listed describes a record, and reports whether it belongs in the list.
+func (v *Vault) listed(ctx context.Context, r ListRequest, rec store.Record) (Connection, bool, error) {
+	record := new(storagev1.Connection)
+	if err := v.records.open(rec, record); err != nil {
+		return Connection{}, false, err
+	}
+	key := keyOf(record.GetKey())
+	if r.Provider != "" && key.Provider != r.Provider || r.Visible != nil && !r.Visible(key) {
+		return Connection{}, false, nil
+	}
+	conn, err := v.describe(ctx, rec.Key.ID, record)
+	return conn, err == nil && (r.Status == 0 || conn.Status == r.Status), err
+}
+
+func (v *Vault) describe(ctx context.Context, id string, c *storagev1.Connection) (Connection, error) {
+	used, err := v.lastUsed(ctx, id)
+	if err != nil {
+		return Connection{}, err
+	}
+	a := c.GetAccount()
+	return Connection{
+		Key:             keyOf(c.GetKey()),
+		Status:          statusOf(c, v.now()),
+		ConnectTime:     timeOf(c.GetConnectTime()),
+		LastRefreshTime: timeOf(c.GetLastRefreshTime()),
+		LastUsedTime:    used,
+		ExpireTime:      timeOf(c.GetGrant().GetExpireTime()),
+		Scopes:          c.GetGrant().GetScopes(),
+		Account:         Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
+		Metadata:        c.GetMetadata(),
+		Generation:      c.GetGeneration(),
+		Problem:         c.GetProblem(),
+	}, nil
+}
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+// lastUsed returns when credentials were last read. Zero: never.
+func (v *Vault) lastUsed(ctx context.Context, id string) (time.Time, error) {
+	if marked := v.usage.marked(id); !marked.IsZero() {
+		return marked, nil
+	}
+	record := new(storagev1.Usage)
+	_, err := v.records.get(ctx, store.Key{Kind: kindUsage, ID: id}, record)
+	if errors.Is(err, store.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	return timeOf(record.GetLastUsedTime()), err
+}
+
+// keyAttrs names a connection in the log.
+func keyAttrs(k Key) []slog.Attr {
+	return []slog.Attr{
+		slog.String("tenant", k.Tenant),
+		slog.String("subject", k.Subject),
+		slog.String("provider", k.Provider),
+		slog.String("label", k.Label),
+	}
+}

@@ -1,0 +1,114 @@
+package vault
+
+import (
+	"fmt"
+	"regexp"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tokenvault/tokenvault/vault/keyring"
+)
+
+// DefaultTenant is the tenant of callers for whom the operator has named none.
+const DefaultTenant = "default"
+
+// DefaultLabel is the label of a connection for which the caller named none.
+const DefaultLabel = "default"
+
+// maxSubject is the longest subject, in bytes.
+const maxSubject = 256
+
+// Key names a connection. Tenant comes from the caller's identity; the rest
+// from the request. An empty Label means [DefaultLabel].
+type Key struct {
+	Tenant, Subject, Provider, Label string
+}
+
+// keyLimits holds the patterns of the parts of a Key.
+type keyLimits struct {
+	provider, label *regexp.Regexp
+}
+
+func newKeyLimits() keyLimits {
+	return keyLimits{
+		provider: regexp.MustCompile(`\A[a-z0-9][a-z0-9-]{0,62}\z`),
+		label:    regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`),
+	}
+}
+
+// check returns k with the defaults filled in, or an Error that names the field
+// at fault.
+func (l keyLimits) check(k Key) (Key, error) {
+	if k.Label == "" {
+		k.Label = DefaultLabel
+	}
+	if err := checkSubject(k.Subject); err != nil {
+		return Key{}, err
+	}
+	if !l.provider.MatchString(k.Provider) {
+		return Key{}, invalid(InvalidProvider, "provider", "1 to 63 of a-z, 0-9 and '-', not beginning with '-'")
+	}
+	if k.Label != DefaultLabel && !l.label.MatchString(k.Label) {
+		return Key{}, invalid(InvalidLabel, "label", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+	}
+	return k, nil
+}
+
+func checkSubject(subject string) error {
+	const message = "1 to 256 bytes of printable UTF-8"
+	if subject == "" || len(subject) > maxSubject || !utf8.ValidString(subject) {
+		return invalid(InvalidSubject, "subject", message)
+	}
+	for _, r := range subject {
+		if !unicode.IsPrint(r) {
+			return invalid(InvalidSubject, "subject", message)
+		}
+	}
+	return nil
+}
+
+// blind makes store keys. A connection's is three blind names in a row (tenant,
+// subject, connection), so that the file shows neither who nor what, and the
+// connections of a subject still lie side by side. Each name takes in those
+// above it, so that the same subject in two tenants looks like two.
+type blind struct {
+	keyring *keyring.Keyring
+}
+
+// connectionIDSize is the length of a connection's store key in bytes.
+const connectionIDSize = 3 * keyring.BlindSize
+
+func (b blind) tenant(tenant string) (string, error) {
+	return b.keyring.Blind("tenant", tenant)
+}
+
+func (b blind) subject(tenant, subject string) (string, error) {
+	prefix, err := b.tenant(tenant)
+	if err != nil {
+		return "", err
+	}
+	id, err := b.keyring.Blind("subject", tenant, subject)
+	return prefix + id, err
+}
+
+func (b blind) connection(k Key) (string, error) {
+	prefix, err := b.subject(k.Tenant, k.Subject)
+	if err != nil {
+		return "", err
+	}
+	id, err := b.keyring.Blind("connection", k.Tenant, k.Subject, k.Provider, k.Label)
+	return prefix + id, err
+}
+
+// session and flow hash what a browser brings, so that a copy of the store does
+// not let anybody finish a flow.
+func (b blind) session(session string) (string, error) { return b.keyring.Blind("session", session) }
+func (b blind) flow(state string) (string, error)      { return b.keyring.Blind("flow", state) }
+
+// String names the connection in messages for people.
+func (k Key) String() string {
+	if k.Label == "" || k.Label == DefaultLabel {
+		return fmt.Sprintf("%s at %s", k.Subject, k.Provider)
+	}
+	return fmt.Sprintf("%s at %s (%s)", k.Subject, k.Provider, k.Label)
+}

@@ -1,0 +1,125 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what an error means for a connection.
+type Kind int
+
+// The kinds.
+const (
+	// Transient: trying again may help. Everything not known is transient.
+	Transient Kind = iota
+	// InvalidGrant: the code or refresh token is dead.
+	InvalidGrant
+	// Misconfigured: the operator has to act.
+	Misconfigured
+	// Denied: the person or the provider has said no.
+	Denied
+)
+
+// String names the kind in the log.
+func (k Kind) String() string {
+	switch k {
+	case InvalidGrant:
+		return "invalid grant"
+	case Misconfigured:
+		return "misconfigured"
+	case Denied:
+		return "denied"
+	default:
+		return "transient"
+	}
+}
+
+// ErrNotSupported says that the definition has no endpoint for the request.
+var ErrNotSupported = errors.New("provider: the provider does not support this")
+
+// Error is what went wrong at a provider. It holds no secret and nothing of the
+// provider's answer but a checked error code.
+type Error struct {
+	Kind Kind
+	// Op is what was being done, such as "refresh".
+	Op string
+	// Code is the OAuth error code (RFC 6749, section 5.2). May be empty.
+	Code string
+	// Status is the HTTP status. 0: there was no answer.
+	Status int
+	// RetryAfter is what the provider asked for. 0: nothing.
+	RetryAfter time.Duration
+	// Err is the cause, if it is one that may be logged.
+	Err error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("provider: %s failed (%s)", e.Op, e.Kind)
+	if e.Status != 0 {
+		text += fmt.Sprintf(", status %d", e.Status)
+	}
+	if e.Code != "" {
+		text += ", code " + e.Code
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the Kind of err; Transient where it has none.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Transient
+}
+
+// RetryAfter returns the pause that the provider has asked for. 0: none.
+func RetryAfter(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// classify says what an answer of the token endpoint means. A code that is not
+// in the table is transient: wrongly declaring a grant dead costs a person's
+// time, wrongly trying again costs a request.
+func classify(code string, status int) Kind {
+	switch code {
+	case "invalid_grant", // RFC 6749, section 5.2
+		"bad_refresh_token", "bad_verification_code": // GitHub, for refresh tokens and codes
+		return InvalidGrant
+	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_request", // RFC 6749, section 5.2
+		"incorrect_client_credentials", "redirect_uri_mismatch", // GitHub
+		"invalid_client_id", "bad_client_secret", "bad_redirect_uri": // Slack
+		return Misconfigured
+	case "access_denied": // RFC 6749, section 4.1.2.1
+		return Denied
+	}
+	if code == "" && status == 401 {
+		return Misconfigured // the client was not accepted (RFC 6749, section 5.2)
+	}
+	return Transient
+}
+
+// SanitizeCode returns an error code that is safe to log: RFC 6749, section 5.2
+// allows printable ASCII without quote and backslash; longer ones than 64
+// characters are cut.
+func SanitizeCode(code string) string {
+	out := make([]byte, 0, min(len(code), 64))
+	for i := 0; i < len(code) && len(out) < 64; i++ {
+		if b := code[i]; b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '-' || b == '.' {
+			out = append(out, b)
+		}
+	}
+	return string(out)
+}

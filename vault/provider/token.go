@@ -1,0 +1,112 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// maxToken is the longest token, in bytes.
+const maxToken = 16 << 10
+
+// Token is what a token endpoint has issued (RFC 6749, section 5.1).
+type Token struct {
+	AccessToken  secret.String
+	RefreshToken secret.String // may be empty
+	TokenType    string        // never empty
+	ExpireTime   time.Time     // zero: does not expire, or not said
+	Scopes       []string      // nil: not said
+}
+
+// Exchange redeems an authorization code (RFC 6749, section 4.1.3). A code can
+// be redeemed once: whatever the error, the same code is of no more use.
+func (p *Provider) Exchange(ctx context.Context, code, verifier secret.String) (Token, error) {
+	var options []oauth2.AuthCodeOption
+	if p.usesPKCE() {
+		options = append(options, oauth2.VerifierOption(verifier.Reveal()))
+	}
+	t, err := p.config().Exchange(p.withClient(ctx), code.Reveal(), options...)
+	return newToken("code exchange", t, err)
+}
+
+// Refresh uses a refresh token (RFC 6749, section 6). Where the provider rotates
+// refresh tokens, the old one is of no more use afterwards, whatever the error.
+func (p *Provider) Refresh(ctx context.Context, refreshToken secret.String) (Token, error) {
+	source := p.config().TokenSource(p.withClient(ctx), &oauth2.Token{RefreshToken: refreshToken.Reveal()})
+	t, err := source.Token()
+	return newToken("refresh", t, err)
+}
+
+func (p *Provider) withClient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, p.tokens)
+}
+
+func newToken(op string, t *oauth2.Token, err error) (Token, error) {
+	if err != nil {
+		return Token{}, tokenError(op, err)
+	}
+	for _, text := range []string{t.AccessToken, t.RefreshToken} {
+		if len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return Token{}, &Error{Op: op, Err: errors.New("the token is longer than 16 KiB or holds characters that tokens cannot have")}
+		}
+	}
+	out := Token{
+		AccessToken:  secret.New(t.AccessToken),
+		RefreshToken: secret.New(t.RefreshToken),
+		TokenType:    t.TokenType,
+		ExpireTime:   t.Expiry,
+	}
+	if scope, ok := t.Extra("scope").(string); ok && scope != "" {
+		out.Scopes = strings.Fields(scope)
+	}
+	return out, nil
+}
+
+// tokenError makes our error of x/oauth2's, of which nothing else is kept.
+func tokenError(op string, err error) *Error {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) {
+		code := SanitizeCode(refused.ErrorCode)
+		e := &Error{Op: op, Code: code}
+		if refused.Response != nil {
+			e.Status = refused.Response.StatusCode
+			e.RetryAfter = parseRetryAfter(refused.Response.Header)
+		}
+		e.Kind = classify(code, e.Status)
+		return e
+	}
+	return &Error{Op: op, Err: cause(err)}
+}
+
+// cause returns the inner error of an HTTP client's, without the URL.
+func cause(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return errors.New("the answer could not be read")
+}
+
+// maxPause is the longest Retry-After that is believed.
+const maxPause = 24 * time.Hour
+
+// parseRetryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds or a
+// date. 0: there is none that can be read.
+func parseRetryAfter(h http.Header) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxPause)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(at), 0), maxPause)
+	}
+	return 0
+}

@@ -1,0 +1,123 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// maxReturnURL is the longest return URL, in bytes.
+const maxReturnURL = 2048
+
+// returnURLs is the list of where browsers may be sent when a flow has ended.
+// Anything looser than exact URLs and prefixes below a path would make the vault
+// an open redirector (RFC 9700, section 4.11).
+type returnURLs struct {
+	exact    map[string]bool
+	prefixes []string
+}
+
+func newReturnURLs(allowed []string) (returnURLs, error) {
+	r := returnURLs{exact: make(map[string]bool, len(allowed))}
+	for _, entry := range allowed {
+		if err := CheckReturnURLPattern(entry); err != nil {
+			return returnURLs{}, fmt.Errorf("return URL %q: %w", entry, err)
+		}
+		if prefix, ok := strings.CutSuffix(entry, "*"); ok {
+			r.prefixes = append(r.prefixes, prefix)
+		} else {
+			r.exact[entry] = true
+		}
+	}
+	return r, nil
+}
+
+// CheckReturnURLPattern says what is wrong with an entry of the list of return
+// URLs. A "*" may stand at the end only, somewhere after the host's slash, so
+// that it cannot stand for a part of the host name.
+func CheckReturnURLPattern(entry string) error {
+	prefix, _ := strings.CutSuffix(entry, "*")
+	if strings.Contains(prefix, "*") {
+		return errors.New("only one *, at the end")
+	}
+	if prefix != entry {
+		rest := prefix[strings.Index(prefix, "://")+len("://"):]
+		if !strings.Contains(prefix, "://") || !strings.Contains(rest, "/") {
+			return errors.New("the * must come after the host and a slash, such as https://app.example.com/*")
+		}
+	}
+	return checkReturnURL(prefix)
+}
+
+// checkReturnURL refuses what a browser and this package could read differently.
+func checkReturnURL(raw string) error {
+	if len(raw) > maxReturnURL {
+		return fmt.Errorf("at most %d bytes", maxReturnURL)
+	}
+	for _, c := range []byte(raw) {
+		if c <= ' ' || c > '~' || c == '\\' {
+			return errors.New("printable ASCII without spaces or backslashes only; percent-encode the rest")
+		}
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Opaque != "" {
+		return errors.New("a full URL, such as https://app.example.com/connected")
+	}
+	if u.User != nil || u.Fragment != "" || strings.Contains(raw, "#") {
+		return errors.New("without user name, password or fragment")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return errors.New("https (http on loopback addresses only)")
+	}
+	if p := u.Path; p != "" && p != "/" && strings.TrimSuffix(p, "/") != path.Clean(p) {
+		return errors.New("without //, /./ or /../ in the path")
+	}
+	return nil
+}
+
+// allows reports whether a browser may be sent to raw.
+func (r returnURLs) allows(raw string) bool {
+	if checkReturnURL(raw) != nil {
+		return false
+	}
+	if r.exact[raw] {
+		return true
+	}
+	for _, prefix := range r.prefixes {
+		if strings.HasPrefix(raw, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// withOutcome adds the outcome of a flow to a return URL.
+func withOutcome(returnURL string, reason Reason) string {
+	u, err := url.Parse(returnURL)
+	if err != nil {
+		return returnURL // checked when it was stored
+	}
+	q := u.Query()
+	if reason == "" {
+		q.Set("status", "connected")
+	} else {
+		q.Set("status", "error")
+		q.Set("reason", strings.ToLower(string(reason)))
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// isLoopback reports whether a host name is a loopback address. "localhost" is
+// one only by convention, which resolvers need not keep, but browsers do.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() && net.ParseIP(host) != nil
+}

@@ -1,0 +1,11 @@
+// Package sandbox is a made-up provider for development and tests. Nothing in it
+// is real, and nothing real is touched.
+//
+// Under /mailchimp it behaves as Mailchimp does: its login, token and metadata
+// endpoints, and a small part of its Marketing API. Under /oauth it is a
+// standard authorization server (RFC 6749, 7009, 7636, 9207) with access tokens
+// that end and refresh tokens that rotate.
+//
+// It is the strict party: it refuses what a real provider might let pass, so that
+// tests find what the vault does wrong. Faults can be set for each endpoint.
+package sandbox

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/tokenvault/tokenvault/vault"
+)
+
+// errorDomain is the domain of every google.rpc.ErrorInfo.
+const errorDomain = "tokenvault"
+
+// codeOf is the gRPC code of each reason.
+func codeOf(reason vault.Reason) codes.Code {
+	switch reason {
+	case vault.NotConnected, vault.ProviderUnknown:
+		return codes.NotFound
+	case vault.ProviderUnavailable:
+		return codes.Unavailable
+	case vault.ReauthorizationRequired, vault.ProviderMisconfigured, vault.SessionExpired, vault.SessionUsed,
+		vault.AuthorizationFailed, vault.AccountMismatch:
+		return codes.FailedPrecondition
+	case vault.AccessDenied, vault.BrowserUnknown:
+		return codes.PermissionDenied
+	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
+		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus:
+		return codes.InvalidArgument
+	default:
+		return codes.Internal
+	}
+}
+
+// reporter turns errors into statuses, and logs what callers are not told.
+type reporter struct {
+	log *slog.Logger
+}
+
+// status is the one way from an error to what a caller is told. The cause goes
+// to the log only.
+func (r reporter) status(ctx context.Context, method string, req any, err error) error {
+	st, reason := r.translate(ctx, err)
+	level := slog.LevelInfo
+	switch st.Code() {
+	case codes.Internal:
+		level = slog.LevelError
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unavailable:
+		level = slog.LevelWarn
+	}
+	r.failure(ctx, level, method, req, reason, err)
+	return st.Err()
+}
+
+func (r reporter) translate(ctx context.Context, err error) (*status.Status, string) {
+	var e *vault.Error
+	switch {
+	case errors.As(err, &e):
+		return engineStatus(e), string(e.Reason)
+	case errors.Is(err, errUnknownCaller):
+		return newStatus(codes.Unauthenticated, "CALLER_UNKNOWN", "Send `authorization: Bearer <caller token>` with a token that the vault's configuration knows."), "CALLER_UNKNOWN"
+	case errors.Is(err, errForbidden):
+		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
+	case ctx.Err() != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return status.FromContextError(context.Cause(ctx)), "CALLER_GONE"
+	}
+	id := errorID()
+	r.log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("error_id", id), slog.Any("cause", err))
+	return newStatus(codes.Internal, "INTERNAL", fmt.Sprintf("Something went wrong inside the vault. Its operator finds the cause in the log under error_id %s.", id)), "INTERNAL"
+}
+
+// engineStatus adds the details that programs read: the reason, the field at
+// fault, when to try again.
+func engineStatus(e *vault.Error) *status.Status {
+	details := []protoadapt.MessageV1{}
+	if e.Field != "" {
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
+			Field: e.Field, Description: e.Message, Reason: string(e.Reason),
+		}}})
+	}
+	if e.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
+	}
+	return newStatus(codeOf(e.Reason), string(e.Reason), e.Message, details...)
+}
+
+func newStatus(code codes.Code, reason, message string, details ...protoadapt.MessageV1) *status.Status {
+	info := &errdetails.ErrorInfo{Reason: reason, Domain: errorDomain}
+	st, err := status.New(code, message).WithDetails(append([]protoadapt.MessageV1{info}, details...)...)
+	if err != nil {
+		return status.New(code, message) // cannot be: the details are our own
+	}
+	return st
+}
+
+// failure writes the one log line of a call that failed.
+func (r reporter) failure(ctx context.Context, level slog.Level, method string, req any, reason string, err error) {
+	if !r.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("method", method), slog.String("reason", reason)}
+	if caller := callerFrom(ctx); caller != nil {
+		attrs = append(attrs, slog.String("caller", caller.Name()), slog.String("tenant", caller.Tenant()))
+	}
+	if named, ok := req.(interface{ GetSubject() string }); ok {
+		attrs = append(attrs, slog.String("subject", named.GetSubject()))
+	}
+	if named, ok := req.(interface{ GetProvider() string }); ok {
+		attrs = append(attrs, slog.String("provider", named.GetProvider()))
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+	}
+	r.log.LogAttrs(ctx, level, "request refused", append(attrs, slog.Any("cause", err))...)
+}
+
+func errorID() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}

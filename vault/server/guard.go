@@ -1,0 +1,131 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// guard stands before every handler of one server: it authenticates, authorises,
+// and turns errors into statuses.
+type guard struct {
+	listener listener
+	methods  map[string]method
+	policy   *access.Policy
+	report   reporter
+}
+
+// unary guards calls with one request and one answer.
+func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx, err := g.admit(ctx, info.FullMethod)
+	if err == nil {
+		err = authorize(ctx, req)
+	}
+	if err != nil {
+		return nil, g.report.status(ctx, info.FullMethod, req, err)
+	}
+	resp, err := handler(ctx, req)
+	if err != nil {
+		return nil, g.report.status(ctx, info.FullMethod, req, err)
+	}
+	return resp, nil
+}
+
+// stream guards the streaming methods of gRPC's own services. They name no
+// subject, so there is nothing to authorise beyond the method.
+func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, err := g.admit(ss.Context(), info.FullMethod)
+	if err != nil {
+		return g.report.status(ctx, info.FullMethod, nil, err)
+	}
+	return handler(srv, ss)
+}
+
+// admit decides whether the method may be called here by whoever is calling. The
+// context it returns carries the caller.
+func (g guard) admit(ctx context.Context, fullMethod string) (context.Context, error) {
+	m := g.methods[fullMethod]
+	if !m.servedOn(g.listener) {
+		return ctx, errForbidden
+	}
+	switch m.who {
+	case anyone, browser:
+		return ctx, nil
+	case anyCaller, allowedCaller:
+		caller, err := g.authenticate(ctx)
+		if err != nil {
+			return ctx, err
+		}
+		ctx = context.WithValue(ctx, callerKey{}, caller)
+		if m.who == allowedCaller && !caller.MayCall(m.name) {
+			return ctx, errForbidden
+		}
+		return ctx, nil
+	default:
+		return ctx, errForbidden
+	}
+}
+
+// Refusals. Neither tells a caller what exists.
+var (
+	errUnknownCaller = errors.New("no caller has this credential")
+	errForbidden     = errors.New("the caller's rules do not allow this")
+)
+
+// authenticate reads `authorization: Bearer <token>` (RFC 6750, section 2.1).
+// Exactly one: with two, the next reader might believe the other.
+func (g guard) authenticate(ctx context.Context) (*access.Caller, error) {
+	values := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(values) != 1 {
+		return nil, errUnknownCaller
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return nil, errUnknownCaller
+	}
+	caller, err := g.policy.Authenticate(secret.New(token))
+	if err != nil {
+		return nil, errUnknownCaller
+	}
+	return caller, nil
+}
+
+type callerKey struct{}
+
+// callerFrom returns the caller that the guard has let in, or nil.
+func callerFrom(ctx context.Context) *access.Caller {
+	caller, _ := ctx.Value(callerKey{}).(*access.Caller)
+	return caller
+}
+
+// authorize compares what a request names with what the caller may reach. A list
+// may leave a name out: the engine then shows only what the caller may see.
+func authorize(ctx context.Context, req any) error {
+	caller := callerFrom(ctx)
+	if caller == nil {
+		return nil // open to anyone, or a browser, which the engine checks
+	}
+	named, ok := req.(interface {
+		GetSubject() string
+		GetProvider() string
+	})
+	if !ok {
+		return errForbidden // a request that names nothing needs a rule of its own
+	}
+	subject, provider := named.GetSubject(), named.GetProvider()
+	_, isList := req.(*tokenvaultv1.ListConnectionsRequest)
+	if (subject != "" || !isList) && !caller.MayUseSubject(subject) {
+		return errForbidden
+	}
+	if (provider != "" || !isList) && !caller.MayUseProvider(provider) {
+		return errForbidden
+	}
+	return nil
+}

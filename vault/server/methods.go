@@ -1,0 +1,82 @@
+package server
+
+import (
+	"slices"
+
+	grpc_health_v1 "google.golang.org/grpc/health/grpc_health_v1"
+	reflection_v1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflection_v1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+)
+
+// audience says who may call a method.
+type audience int
+
+const (
+	// nobody is the zero value: what is not in the table is refused.
+	nobody audience = iota
+	// anyone, without a credential.
+	anyone
+	// anyCaller who has authenticated.
+	anyCaller
+	// allowedCaller: one whose rules name the RPC and, where the request
+	// names them, the subject and the provider.
+	allowedCaller
+	// browser: identified by the flow cookie, which the engine checks.
+	browser
+)
+
+// listener says through which door a call came.
+type listener int
+
+const (
+	publicListener listener = iota + 1
+	gatewayListener
+)
+
+// method is a row of the table.
+type method struct {
+	name    string // without the service, as rules name it
+	who     audience
+	public  bool // to be had on the public listener
+	gateway bool // to be had through the gateway
+}
+
+func (m method) servedOn(l listener) bool {
+	return l == publicListener && m.public || l == gatewayListener && m.gateway
+}
+
+// methods is the table: who may call which RPC, and where. A method that is
+// missing is refused, and a test fails.
+func methods() map[string]method {
+	return map[string]method{
+		tokenvaultv1.VaultService_Connect_FullMethodName:         {name: "Connect", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_GetCredentials_FullMethodName:  {name: "GetCredentials", who: allowedCaller, public: true},
+		tokenvaultv1.VaultService_GetConnection_FullMethodName:   {name: "GetConnection", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_ListConnections_FullMethodName: {name: "ListConnections", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_Disconnect_FullMethodName:      {name: "Disconnect", who: allowedCaller, public: true, gateway: true},
+
+		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
+		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},
+
+		grpc_health_v1.Health_Check_FullMethodName: {name: "Check", who: anyone, public: true},
+		grpc_health_v1.Health_List_FullMethodName:  {name: "List", who: anyone, public: true},
+		grpc_health_v1.Health_Watch_FullMethodName: {name: "Watch", who: anyone, public: true},
+
+		reflection_v1.ServerReflection_ServerReflectionInfo_FullMethodName:      {name: "ServerReflectionInfo", who: anyCaller, public: true},
+		reflection_v1alpha.ServerReflection_ServerReflectionInfo_FullMethodName: {name: "ServerReflectionInfo", who: anyCaller, public: true},
+	}
+}
+
+// RPCs returns the names that the rules of callers may use, sorted.
+func RPCs() []string {
+	var names []string
+	for _, m := range methods() {
+		if m.who == allowedCaller {
+			names = append(names, m.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

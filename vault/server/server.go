@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	// Vault is the engine behind it.
+	Vault *vault.Vault
+	// Policy says who may call.
+	Policy *access.Policy
+	// Logger gets one line for each call that fails. Nil: none.
+	Logger *slog.Logger
+}
+
+// Server is the vault on gRPC.
+type Server struct {
+	public  *grpc.Server
+	gateway *grpc.Server
+	health  *health.Server
+	inside  *bufconn.Listener
+}
+
+// Limits of the listeners.
+const (
+	maxRequest    = 1 << 20 // bytes; the largest request is a few KiB
+	insideBuffer  = 64 << 10
+	minPing       = 20 * time.Second // clients that ping more often are cut off
+	stopPatience  = 10 * time.Second // for calls under way at the end
+	handshakeTime = 10 * time.Second
+)
+
+// New returns a Server. Run starts it.
+func New(c Config) *Server {
+	log := c.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	report := reporter{log: log}
+	s := &Server{
+		public:  newGRPC(guard{listener: publicListener, methods: methods(), policy: c.Policy, report: report}),
+		gateway: newGRPC(guard{listener: gatewayListener, methods: methods(), policy: c.Policy, report: report}),
+		health:  health.NewServer(),
+		inside:  bufconn.Listen(insideBuffer),
+	}
+	service := &vaultService{vault: c.Vault}
+	tokenvaultv1.RegisterVaultServiceServer(s.public, service)
+	grpc_health_v1.RegisterHealthServer(s.public, s.health)
+	reflection.Register(s.public)
+
+	tokenvaultv1.RegisterVaultServiceServer(s.gateway, service)
+	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: report})
+	return s
+}
+
+func newGRPC(g guard) *grpc.Server {
+	return grpc.NewServer(
+		grpc.UnaryInterceptor(g.unary),
+		grpc.StreamInterceptor(g.stream),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.ConnectionTimeout(handshakeTime),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+	)
+}
+
+// DialGateway returns the in-process connection over which the gateway talks to
+// the server. The caller closes it.
+func (s *Server) DialGateway() (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:gateway",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return s.inside.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // memory of this process
+	)
+}
+
+// Run serves the public listener and the gateway's connection until ctx ends,
+// then refuses new calls, waits a while for those under way, and returns. It
+// closes lis.
+func (s *Server) Run(ctx context.Context, lis net.Listener) error {
+	for name := range s.public.GetServiceInfo() {
+		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- s.public.Serve(lis) }()
+	go func() { failed <- s.gateway.Serve(s.inside) }()
+	select {
+	case <-ctx.Done():
+		s.stop()
+		return errors.Join(<-failed, <-failed)
+	case err := <-failed:
+		s.stop()
+		return errors.Join(err, <-failed)
+	}
+}
+
+func (s *Server) stop() {
+	s.health.Shutdown()
+	stopped := make(chan struct{})
+	go func() {
+		s.public.GracefulStop()
+		s.gateway.GracefulStop()
+		close(stopped)
+	}()
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case <-stopped:
+	case <-patience.C:
+		s.public.Stop()
+		s.gateway.Stop()
+		<-stopped
+	}
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault"
+)
+
+// vaultService is tokenvault.v1.VaultService.
+type vaultService struct {
+	tokenvaultv1.UnsafeVaultServiceServer
+	vault *vault.Vault
+}
+
+// named is what every request that names a connection has.
+type named interface {
+	GetSubject() string
+	GetProvider() string
+	GetLabel() string
+}
+
+// keyOf adds the caller's tenant to the names of a request.
+func keyOf(ctx context.Context, r named) vault.Key {
+	return vault.Key{
+		Tenant:   callerFrom(ctx).Tenant(),
+		Subject:  r.GetSubject(),
+		Provider: r.GetProvider(),
+		Label:    r.GetLabel(),
+	}
+}
+
+func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectRequest) (*tokenvaultv1.ConnectResponse, error) {
+	result, err := s.vault.Connect(ctx, vault.ConnectRequest{
+		Key:       keyOf(ctx, r),
+		Scopes:    r.GetScopes(),
+		ReturnURL: r.GetReturnUrl(),
+		LoginHint: r.GetLoginHint(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.ConnectResponse{
+		ConnectUrl: result.ConnectURL,
+		Session:    result.Session,
+		ExpireTime: timestamppb.New(result.ExpireTime),
+	}, nil
+}
+
+func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCredentialsRequest) (*tokenvaultv1.GetCredentialsResponse, error) {
+	creds, err := s.vault.GetCredentials(ctx, keyOf(ctx, r))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.GetCredentialsResponse{
+		Credential: &tokenvaultv1.GetCredentialsResponse_Oauth2{Oauth2: &tokenvaultv1.OAuth2Token{
+			AccessToken: creds.AccessToken.Reveal(),
+			TokenType:   creds.TokenType,
+			Scopes:      creds.Scopes,
+		}},
+		ExpireTime: timestamp(creds.ExpireTime),
+		Headers:    creds.Headers(),
+		ApiBaseUrl: creds.APIBaseURL,
+		Metadata:   creds.Metadata,
+		Account:    account(creds.Account),
+		Source:     tokenvaultv1.CredentialSource_CREDENTIAL_SOURCE_OAUTH,
+		Generation: creds.Generation,
+	}, nil
+}
+
+func (s *vaultService) GetConnection(ctx context.Context, r *tokenvaultv1.GetConnectionRequest) (*tokenvaultv1.GetConnectionResponse, error) {
+	conn, err := s.vault.GetConnection(ctx, keyOf(ctx, r))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.GetConnectionResponse{Connection: connection(conn)}, nil
+}
+
+func (s *vaultService) ListConnections(ctx context.Context, r *tokenvaultv1.ListConnectionsRequest) (*tokenvaultv1.ListConnectionsResponse, error) {
+	caller := callerFrom(ctx)
+	wanted, err := statusFilter(r.GetStatus())
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.vault.ListConnections(ctx, vault.ListRequest{
+		Tenant:    caller.Tenant(),
+		Subject:   r.GetSubject(),
+		Provider:  r.GetProvider(),
+		Status:    wanted,
+		PageSize:  int(r.GetPageSize()),
+		PageToken: r.GetPageToken(),
+		Visible:   func(k vault.Key) bool { return caller.MaySee(k.Subject, k.Provider) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &tokenvaultv1.ListConnectionsResponse{NextPageToken: page.NextPageToken}
+	for _, conn := range page.Connections {
+		resp.Connections = append(resp.Connections, connection(conn))
+	}
+	return resp, nil
+}
+
+func (s *vaultService) Disconnect(ctx context.Context, r *tokenvaultv1.DisconnectRequest) (*tokenvaultv1.DisconnectResponse, error) {
+	result, err := s.vault.Disconnect(ctx, keyOf(ctx, r))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.DisconnectResponse{
+		Revocation: revocationOf(result.Revocation),
+		NextStep:   result.NextStep,
+	}, nil
+}
+
+func connection(c vault.Connection) *tokenvaultv1.Connection {
+	return &tokenvaultv1.Connection{
+		Subject:         c.Key.Subject,
+		Provider:        c.Key.Provider,
+		Label:           c.Key.Label,
+		Status:          statusOf(c.Status),
+		ConnectTime:     timestamp(c.ConnectTime),
+		LastRefreshTime: timestamp(c.LastRefreshTime),
+		LastUsedTime:    timestamp(c.LastUsedTime),
+		ExpireTime:      timestamp(c.ExpireTime),
+		Scopes:          c.Scopes,
+		Account:         account(c.Account),
+		Metadata:        c.Metadata,
+		Generation:      c.Generation,
+		Problem:         c.Problem,
+	}
+}
+
+// account returns nil where nothing is known.
+func account(a vault.Account) *tokenvaultv1.Account {
+	if a == (vault.Account{}) {
+		return nil
+	}
+	return &tokenvaultv1.Account{Id: a.ID, Name: a.Name, Email: a.Email}
+}
+
+// timestamp returns nil for the zero time: a field that is absent.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func statusOf(s vault.Status) tokenvaultv1.ConnectionStatus {
+	switch s {
+	case vault.Connected:
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_CONNECTED
+	case vault.ExpiringSoon:
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON
+	case vault.NeedsReauthorization:
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_REAUTHORIZATION_REQUIRED
+	default:
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED
+	}
+}
+
+// statusFilter is the inverse of statusOf, with unspecified for all.
+func statusFilter(wanted tokenvaultv1.ConnectionStatus) (vault.Status, error) {
+	if wanted == tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED {
+		return 0, nil
+	}
+	for _, status := range []vault.Status{vault.Connected, vault.ExpiringSoon, vault.NeedsReauthorization} {
+		if statusOf(status) == wanted {
+			return status, nil
+		}
+	}
+	return 0, &vault.Error{Reason: vault.InvalidStatus, Field: "status", Message: "status: is not one that a connection can have"}
+}
+
+func revocationOf(r vault.Revocation) tokenvaultv1.Revocation {
+	switch r {
+	case vault.Revoked:
+		return tokenvaultv1.Revocation_REVOCATION_REVOKED
+	case vault.RevocationNotSupported:
+		return tokenvaultv1.Revocation_REVOCATION_NOT_SUPPORTED
+	case vault.RevocationFailed:
+		return tokenvaultv1.Revocation_REVOCATION_FAILED
+	default:
+		return tokenvaultv1.Revocation_REVOCATION_UNSPECIFIED
+	}
+}

@@ -1,0 +1,186 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// settleAfterConsent settles the candidate that a callback has just stored. A
+// provider that stumbles now is asked again in the background; to the person the
+// account is connected.
+func (v *Vault) settleAfterConsent(ctx context.Context, p *provider.Provider, id string, stored *storagev1.Connection) (*storagev1.Connection, error) {
+	held, release, conn, err := v.lockConnection(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	ours := stored.GetCandidate().GetAccessToken()
+	if conn.GetCandidate().GetAccessToken() != ours {
+		if conn.GetGrant().GetAccessToken() == ours {
+			return conn, nil // a reader was faster
+		}
+		return nil, &Error{
+			Reason:  AuthorizationFailed,
+			Message: "Another flow for the same account ended at the same moment. See what is connected, and connect again if need be.",
+		}
+	}
+	settled, err := v.settle(held, id, p, conn)
+	if ReasonOf(err) == ProviderUnavailable {
+		v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet, trying again in the background",
+			append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", err))...)
+		return conn, nil
+	}
+	return settled, err
+}
+
+// settle puts the candidate into service once the provider has told whose it is.
+// It is called with the connection's lock held.
+func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
+	var captured provider.Captured
+	if p.HasCapture() {
+		var err error
+		if captured, err = p.Capture(ctx, secret.New(conn.GetCandidate().GetAccessToken())); err != nil {
+			return nil, v.captureFailed(ctx, id, p, conn, err)
+		}
+	}
+	if err := checkAccount(p, conn, captured.Account.ID); err != nil {
+		return nil, v.dropCandidate(ctx, id, conn, err)
+	}
+	var stored *storagev1.Connection
+	err := persist(ctx, func() (err error) {
+		stored, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+			if c.GetCandidate().GetAccessToken() != conn.GetCandidate().GetAccessToken() {
+				return errSuperseded
+			}
+			accept(c, captured, v.now())
+			return nil
+		})
+		return err
+	})
+	return stored, err
+}
+
+// checkAccount refuses a candidate of another account than the connection's.
+func checkAccount(p *provider.Provider, conn *storagev1.Connection, id string) *Error {
+	pinned := conn.GetAccount()
+	if conn.GetGrant() == nil || pinned.GetId() == "" || p.Definition().Account.ID == "" || pinned.GetId() == id {
+		return nil
+	}
+	return &Error{
+		Reason: AccountMismatch,
+		Message: fmt.Sprintf("This connection belongs to the %[1]s account %[2]q, and another account was used. Nothing was changed. "+
+			"Sign in to %[1]s as %[2]q, or disconnect the old account first.", p.DisplayName(), accountName(pinned)),
+	}
+}
+
+// accept makes the candidate the grant.
+func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) {
+	sameAccount := captured.Account.ID != "" && captured.Account.ID == c.GetAccount().GetId()
+	if sameAccount && c.Candidate.RefreshToken == "" {
+		// Some providers issue a refresh token at the first consent only
+		// (Google); the one at hand is still good for the same account.
+		c.Candidate.RefreshToken = c.GetGrant().GetRefreshToken()
+	}
+	c.Grant, c.Candidate = c.Candidate, nil
+	c.Generation++
+	c.ConnectTime = timestamppb.New(now)
+	c.Metadata = captured.Metadata
+	c.Account = &storagev1.Account{Id: captured.Account.ID, Name: captured.Account.Name, Email: captured.Account.Email}
+	c.ReauthorizationRequired = false
+	c.Problem = ""
+	c.CaptureAttempts = 0
+}
+
+func accountName(a *storagev1.Account) string {
+	for _, name := range []string{a.GetName(), a.GetEmail()} {
+		if name != "" {
+			return name
+		}
+	}
+	return a.GetId()
+}
+
+// retryAfter is the pause that callers are asked to make, and the first one that
+// the background makes.
+const retryAfter = 5 * time.Second
+
+// maxRetryAfter is the longest pause between two attempts of the background.
+const maxRetryAfter = time.Hour
+
+// maxCaptureAttempts is when the background gives up on a candidate: with the
+// pauses growing to an hour, after about two days.
+const maxCaptureAttempts = 60
+
+// captureFailed keeps the candidate and has the background try again, until it
+// is hopeless.
+func (v *Vault) captureFailed(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection, cause error) error {
+	told := &Error{
+		Reason: ProviderUnavailable,
+		Message: fmt.Sprintf("%s has authorised the connection, but does not yet tell which account it is. The vault keeps asking; try again.",
+			p.DisplayName()),
+		RetryAfter: max(provider.RetryAfter(cause), retryAfter),
+		Err:        cause,
+	}
+	candidate := conn.GetCandidate()
+	ended := candidate.GetExpireTime() != nil && !v.now().Before(candidate.GetExpireTime().AsTime())
+	if ended || conn.GetCaptureAttempts() >= maxCaptureAttempts {
+		return v.dropCandidate(ctx, id, conn, told)
+	}
+	retry, err := v.dueOp(id, v.now().Add(backoff(conn.GetCaptureAttempts())))
+	if err != nil {
+		return err
+	}
+	_, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		c.CaptureAttempts++
+		c.Problem = told.Message
+		return nil
+	}, retry)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		told.Err = errors.Join(cause, err)
+	}
+	v.due.wake()
+	return told
+}
+
+// backoff returns the pause after so many failed attempts: doubling, bounded,
+// and spread by a fifth so that those who failed together do not return together.
+func backoff(attempts int32) time.Duration {
+	pause := maxRetryAfter
+	if attempts < 10 {
+		pause = min(retryAfter<<attempts, maxRetryAfter)
+	}
+	return pause*9/10 + rand.N(pause/5)
+}
+
+// dropCandidate takes the candidate away and returns the reason, told. A
+// connection that works goes on as it was; one that has nothing else needs the
+// person again.
+func (v *Vault) dropCandidate(ctx context.Context, id string, conn *storagev1.Connection, told *Error) error {
+	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		if c.GetCandidate().GetAccessToken() != conn.GetCandidate().GetAccessToken() {
+			return errUnchanged
+		}
+		c.Candidate = nil
+		c.CaptureAttempts = 0
+		if c.GetGrant() == nil {
+			c.ReauthorizationRequired = true
+			c.Problem = told.Message
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		told.Err = errors.Join(told.Err, err)
+	}
+	return told
+}

@@ -1,0 +1,96 @@
+package boltstore
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// locks are the named locks of the one process that has the file open.
+type locks struct {
+	mu   sync.Mutex
+	byID map[string]*lock
+}
+
+// lock is one name's. Its channel holds a token while nobody holds the lock.
+type lock struct {
+	free    chan struct{}
+	waiting int // holders and waiters; the entry goes when there are none
+}
+
+func newLocks() locks {
+	return locks{byID: make(map[string]*lock)}
+}
+
+// heldKey leads from a lock's context to its own, before anything was derived.
+type heldKey struct{}
+
+// Lock implements store.Store.
+func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
+	l := s.locks.join(name)
+	select {
+	case <-ctx.Done():
+		s.locks.leave(name, l)
+		return nil, nil, ctx.Err()
+	case <-s.closed:
+		s.locks.leave(name, l)
+		return nil, nil, store.ErrClosed
+	case <-l.free:
+	}
+	if ctx.Err() != nil {
+		l.free <- struct{}{}
+		s.locks.leave(name, l)
+		return nil, nil, ctx.Err()
+	}
+	held, cancel := context.WithCancelCause(ctx)
+	held = context.WithValue(held, heldKey{}, held)
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-s.closed:
+			cancel(store.ErrLockLost)
+		case <-stop:
+		}
+	}()
+	var once sync.Once
+	release := func() {
+		once.Do(func() {
+			close(stop)
+			cancel(store.ErrLockLost)
+			l.free <- struct{}{}
+			s.locks.leave(name, l)
+		})
+	}
+	return held, release, nil
+}
+
+func (ls *locks) join(name string) *lock {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l, ok := ls.byID[name]
+	if !ok {
+		l = &lock{free: make(chan struct{}, 1)}
+		l.free <- struct{}{}
+		ls.byID[name] = l
+	}
+	l.waiting++
+	return l
+}
+
+func (ls *locks) leave(name string, l *lock) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.waiting--; l.waiting == 0 {
+		delete(ls.byID, name)
+	}
+}
+
+// lockError returns ErrLockLost for the context of a lock that is held no more.
+func lockError(ctx context.Context) error {
+	held, ok := ctx.Value(heldKey{}).(context.Context)
+	if ok && context.Cause(held) == store.ErrLockLost {
+		return store.ErrLockLost
+	}
+	return nil
+}

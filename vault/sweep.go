@@ -1,0 +1,78 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// sweepInterval is how often sessions and flows past their end are deleted.
+const sweepInterval = time.Minute
+
+// sweepBatch is how many records are looked at in one go.
+const sweepBatch = 500
+
+// runSweep deletes sessions and flows past their end until ctx ends.
+func (v *Vault) runSweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := v.sweep(ctx); err != nil && ctx.Err() == nil {
+				v.log.LogAttrs(ctx, slog.LevelError, "sessions past their end not deleted", slog.Any("cause", err))
+			}
+		}
+	}
+}
+
+func (v *Vault) sweep(ctx context.Context) error {
+	return errors.Join(
+		v.sweepKind(ctx, kindSessions, func() expiring { return new(storagev1.Session) }),
+		v.sweepKind(ctx, kindFlows, func() expiring { return new(storagev1.Flow) }),
+	)
+}
+
+// expiring is a record that ends by itself.
+type expiring interface {
+	proto.Message
+	GetExpireTime() *timestamppb.Timestamp
+}
+
+func (v *Vault) sweepKind(ctx context.Context, kind store.Kind, empty func() expiring) error {
+	after := ""
+	for {
+		page, err := v.store.List(ctx, store.Key{Kind: kind}, after, sweepBatch)
+		if err != nil {
+			return err
+		}
+		var ops []store.Op
+		for _, rec := range page.Records {
+			after = rec.Key.ID
+			record := empty()
+			if err := v.records.open(rec, record); err != nil {
+				return err
+			}
+			if !v.now().Before(record.GetExpireTime().AsTime()) {
+				ops = append(ops, store.Delete(rec.Key, store.Any))
+			}
+		}
+		if len(ops) > 0 {
+			if _, err := v.store.Commit(ctx, ops...); err != nil {
+				return err
+			}
+		}
+		if len(page.Records) < sweepBatch {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// Binding is how the vault makes sure that the person who finishes a flow is
+// the one it was started for.
+type Binding string
+
+// BindingLink: whoever has the link may finish the flow. It is for development.
+const BindingLink Binding = "link"
+
+// Config is what a Vault is made of.
+type Config struct {
+	// Store keeps the records. The Vault does not close it.
+	Store store.Store
+	// Keyring seals them: the one that OpenKeyring returns for Store.
+	Keyring *keyring.Keyring
+	// Providers by the names that requests use. Their redirect URL is
+	// RedirectURL(PublicURL, name).
+	Providers []*provider.Provider
+	// PublicURL is where browsers reach the gateway, without a final slash.
+	PublicURL string
+	// ReturnURLs are the return URLs that Connect accepts: exact, or with one
+	// trailing "*". None: Connect accepts no return_url.
+	ReturnURLs []string
+	// Binding must be set.
+	Binding Binding
+	// Logger gets one line for each event worth an audit. Nil: none.
+	Logger *slog.Logger
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Vault is the engine. It is safe for concurrent use.
+type Vault struct {
+	store     store.Store
+	records   records
+	blind     blind
+	limits    keyLimits
+	providers map[string]*provider.Provider
+	returnTo  returnURLs
+	publicURL string
+	log       *slog.Logger
+	now       func() time.Time
+	usage     usage
+	due       dueQueue
+
+	renewals renewals
+	// work counts what runs on contexts of its own, for Run to wait for.
+	work sync.WaitGroup
+}
+
+// New returns a Vault. Its background work starts with Run.
+func New(c Config) (*Vault, error) {
+	if c.Store == nil || c.Keyring == nil {
+		return nil, errors.New("vault: Config needs a Store and a Keyring")
+	}
+	if c.Binding != BindingLink {
+		return nil, fmt.Errorf("vault: binding %q is not known", c.Binding)
+	}
+	returnTo, err := newReturnURLs(c.ReturnURLs)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{
+		store:     c.Store,
+		records:   records{store: c.Store, keyring: c.Keyring},
+		blind:     blind{keyring: c.Keyring},
+		limits:    newKeyLimits(),
+		providers: make(map[string]*provider.Provider, len(c.Providers)),
+		returnTo:  returnTo,
+		publicURL: c.PublicURL,
+		log:       c.Logger,
+		now:       c.Now,
+		usage:     newUsage(),
+		due:       newDueQueue(),
+		renewals:  renewals{running: make(map[string]*renewal)},
+	}
+	if v.log == nil {
+		v.log = slog.New(slog.DiscardHandler)
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	for _, p := range c.Providers {
+		if _, twice := v.providers[p.Name()]; twice {
+			return nil, fmt.Errorf("vault: two providers are named %q", p.Name())
+		}
+		v.providers[p.Name()] = p
+	}
+	return v, nil
+}
+
+// RedirectURL is the redirect URI of a provider: what the operator registers
+// there. Each provider has its own, so that an answer cannot be mistaken for
+// another's (RFC 9700, section 4.4).
+func RedirectURL(publicURL, providerName string) string {
+	return publicURL + "/oauth/" + providerName + "/callback"
+}
+
+// Run does the background work until ctx ends: account details that are still
+// to be fetched, times of last use, sessions past their end. Then it waits for
+// what is under way on behalf of callers, and returns nil.
+func (v *Vault) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { v.runDue(ctx) })
+	loops.Go(func() { v.runUsage(ctx) })
+	loops.Go(func() { v.runSweep(ctx) })
+	loops.Wait()
+	v.work.Wait()
+	return nil
+}
+
+// check validates a Key and finds its provider.
+func (v *Vault) check(k Key) (Key, *provider.Provider, error) {
+	k, err := v.limits.check(k)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	p, ok := v.providers[k.Provider]
+	if !ok {
+		return Key{}, nil, &Error{
+			Reason:  ProviderUnknown,
+			Field:   "provider",
+			Message: fmt.Sprintf("provider: %q is not configured here; ask the operator of this vault for the names in use", k.Provider),
+		}
+	}
+	return k, p, nil
+}
+
+// ProviderNames returns the names of the configured providers, sorted.
+func (v *Vault) ProviderNames() []string {
+	names := make([]string, 0, len(v.providers))
+	for name := range v.providers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// detachedTime bounds what is done for a caller but must not end with the
+// caller's patience: redeeming a code, using a refresh token. It is longer than
+// the time a provider has for one answer, twice.
+const detachedTime = 75 * time.Second
+
+// detach returns a context that keeps ctx's values but not its end.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), detachedTime)
+}
