@@ -1,0 +1,357 @@
+// Package vaulttest gives a test the whole stack in one call: a real bbolt file,
+// a real gRPC server and a real gateway on loopback sockets, and a sandbox
+// provider beside them. Everything is stopped, and the database checked, when the
+// test ends.
+package vaulttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/tokenvault/tokenvault/gateway"
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/server"
+	"github.com/tokenvault/tokenvault/vault/store/boltstore"
+)
+
+// Config changes what New builds. The zero value is a good start.
+type Config struct {
+	// Rules are callers besides the one that may do everything. Their tokens
+	// are made by the test.
+	Rules []access.Rule
+	// ReturnURLs are the return URLs that are allowed.
+	ReturnURLs []string
+	// TokenLifetime is the life of the standard provider's access tokens. 0:
+	// an hour.
+	TokenLifetime time.Duration
+}
+
+// Stack is a running vault with a sandbox.
+type Stack struct {
+	// Vault is the engine, for what a test cannot say over gRPC.
+	Vault *vault.Vault
+	// Client may do everything, in the default tenant.
+	Client tokenvaultv1.VaultServiceClient
+	// Conn is the connection behind Client.
+	Conn *grpc.ClientConn
+	// Token is Client's caller token.
+	Token secret.String
+	// GRPCAddress, GatewayURL and SandboxURL are where things are.
+	GRPCAddress, GatewayURL, SandboxURL string
+	// DatabasePath is the bbolt file.
+	DatabasePath string
+	// Sandbox is the provider behind the providers mailchimp and acme.
+	Sandbox *sandbox.Sandbox
+	// Clock is what the vault and the sandbox go by.
+	Clock *Clock
+	// Log holds what the vault has logged, at debug level.
+	Log *Log
+
+	t      testing.TB
+	config Config
+	master keyring.MasterKey
+	secret secret.String
+	stop   func()
+}
+
+// Clock is a time that a test can move. It runs with the real one otherwise.
+type Clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+// Now returns the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.ahead)
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+// Log is a buffer that many goroutines may write to.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String returns what was written.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// The client that the vault is at the sandbox.
+const clientID = "vaulttest"
+
+// New starts a stack for the length of the test.
+func New(t testing.TB, c Config) *Stack {
+	t.Helper()
+	s := &Stack{
+		t: t, config: c, Clock: &Clock{}, Log: &Log{},
+		Token: access.GenerateToken(), secret: access.GenerateToken(),
+		DatabasePath: filepath.Join(t.TempDir(), "vault.db"),
+	}
+	var err error
+	if s.master, err = keyring.ParseMasterKey(keyring.GenerateMasterKey()); err != nil {
+		t.Fatal(err)
+	}
+	gatewayListener := s.listen()
+	s.GatewayURL = "http://" + gatewayListener.Addr().String()
+	s.startSandbox()
+	s.start(gatewayListener)
+	t.Cleanup(func() {
+		s.stop()
+		s.checkDatabase()
+	})
+	return s
+}
+
+// Restart stops the vault and starts it again on the same database.
+func (s *Stack) Restart() {
+	s.t.Helper()
+	s.stop()
+	lis, err := net.Listen("tcp", s.GatewayURL[len("http://"):])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.start(lis)
+}
+
+func (s *Stack) listen() net.Listener {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return lis
+}
+
+func (s *Stack) startSandbox() {
+	sb, err := sandbox.New(sandbox.Config{
+		Clients: []sandbox.Client{{
+			ID: clientID, Secret: s.secret.Reveal(), Auth: sandbox.AuthPost,
+			RedirectURIs: []string{vault.RedirectURL(s.GatewayURL, "mailchimp"), vault.RedirectURL(s.GatewayURL, "acme")},
+		}},
+		TokenLifetime: s.config.TokenLifetime,
+		Now:           s.Clock.Now,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	web := httptest.NewServer(sb)
+	s.t.Cleanup(web.Close)
+	s.Sandbox, s.SandboxURL = sb, web.URL
+}
+
+// start wires and runs everything of the vault's.
+func (s *Stack) start(gatewayListener net.Listener) {
+	s.t.Helper()
+	fatal := func(err error) {
+		if err != nil {
+			s.t.Helper()
+			s.t.Fatal(err)
+		}
+	}
+	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	db, err := boltstore.OpenOrCreate(s.DatabasePath)
+	fatal(err)
+	keys, err := vault.OpenKeyring(s.t.Context(), db, s.master)
+	fatal(err)
+	s.Vault, err = vault.New(vault.Config{
+		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
+		Binding: vault.BindingLink, Logger: log, Now: s.Clock.Now,
+	})
+	fatal(err)
+	policy, err := access.NewPolicy(append([]access.Rule{{
+		Name: "everything", Token: access.HashToken(s.Token), Tenant: vault.DefaultTenant,
+		RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"},
+	}}, s.config.Rules...))
+	fatal(err)
+	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Logger: log})
+	inside, err := srv.DialGateway()
+	fatal(err)
+	handler, err := gateway.New(s.t.Context(), gateway.Config{Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, Logger: log})
+	fatal(err)
+
+	grpcListener := s.listen()
+	s.GRPCAddress = grpcListener.Addr().String()
+	s.Conn = s.Dial(s.Token)
+	s.Client = tokenvaultv1.NewVaultServiceClient(s.Conn)
+	web := &http.Server{Handler: handler}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	engineCtx, stopEngine := context.WithCancel(ctx)
+	var servers, engine sync.WaitGroup
+	servers.Go(func() { s.check(srv.Run(ctx, grpcListener)) })
+	servers.Go(func() { _ = web.Serve(gatewayListener) })
+	engine.Go(func() { s.check(s.Vault.Run(engineCtx)) })
+	s.stop = func() {
+		s.check(web.Close())
+		cancel()
+		servers.Wait()
+		stopEngine()
+		engine.Wait()
+		s.check(errors.Join(s.Conn.Close(), inside.Close(), db.Close()))
+	}
+}
+
+func (s *Stack) check(err error) {
+	if err != nil {
+		s.t.Errorf("vaulttest: %v", err)
+	}
+}
+
+// providers are mailchimp, from the catalogue, and acme, a standard one; both
+// lead to the sandbox.
+func (s *Stack) providers() []*provider.Provider {
+	s.t.Helper()
+	templates, err := provider.Templates()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	definitions := map[string]provider.Definition{
+		"mailchimp": templates["mailchimp"].Override(provider.Definition{
+			AuthorizeURL: s.SandboxURL + "/mailchimp/oauth2/authorize", TokenURL: s.SandboxURL + "/mailchimp/oauth2/token",
+			AfterConnect: &provider.AfterConnect{URL: s.SandboxURL + "/mailchimp/oauth2/metadata"},
+			APIBaseURL:   s.SandboxURL + "/mailchimp/{dc}/3.0", AllowPrivateNetwork: true,
+		}),
+		"acme": {
+			DisplayName: "Acme", Issuer: s.SandboxURL + "/oauth",
+			AuthorizeURL: s.SandboxURL + "/oauth/authorize", TokenURL: s.SandboxURL + "/oauth/token", RevokeURL: s.SandboxURL + "/oauth/revoke",
+			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"},
+			AfterConnect: &provider.AfterConnect{URL: s.SandboxURL + "/oauth/userinfo"},
+			Account:      provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"}, AllowPrivateNetwork: true,
+		},
+	}
+	var providers []*provider.Provider
+	for name, definition := range definitions {
+		p, err := provider.New(provider.Config{
+			Name: name, Definition: definition, ClientID: clientID, ClientSecret: s.secret,
+			RedirectURL: vault.RedirectURL(s.GatewayURL, name),
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		providers = append(providers, p)
+	}
+	return providers
+}
+
+// bearer sends a caller token with every call.
+type bearer struct{ token secret.String }
+
+var _ credentials.PerRPCCredentials = bearer{}
+
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + b.token.Reveal()}, nil
+}
+
+func (b bearer) RequireTransportSecurity() bool { return false } // loopback
+
+// Dial connects to the gRPC listener as the caller of a token; as nobody with
+// the zero one. The test closes the connection, or leaves it to its end.
+func (s *Stack) Dial(token secret.String) *grpc.ClientConn {
+	s.t.Helper()
+	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if !token.IsZero() {
+		options = append(options, grpc.WithPerRPCCredentials(bearer{token}))
+	}
+	conn, err := grpc.NewClient(s.GRPCAddress, options...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+// NewBrowser returns a client that keeps cookies and follows redirects, as a
+// person's browser does.
+func (s *Stack) NewBrowser() *http.Client {
+	s.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &http.Client{Jar: jar}
+}
+
+// Ada and Grace are two accounts at the sandbox.
+const (
+	Ada   = 31415926
+	Grace = 27182818
+)
+
+// Connect takes a subject through a whole flow, as one of the sandbox's accounts,
+// and returns the page at the end: its status and text.
+func (s *Stack) Connect(subject, providerName string, account int) (status int, body string) {
+	s.t.Helper()
+	resp, err := s.Client.Connect(s.t.Context(), &tokenvaultv1.ConnectRequest{Subject: subject, Provider: providerName})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	page, err := sandbox.Person{Client: s.NewBrowser()}.Approve(s.t.Context(), resp.GetConnectUrl(), account)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return page.StatusCode, s.Body(page)
+}
+
+// Body reads and closes the body of an answer.
+func (s *Stack) Body(resp *http.Response) string {
+	s.t.Helper()
+	body, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+	return string(body)
+}
+
+// checkDatabase has bbolt check the file once the vault has closed it.
+func (s *Stack) checkDatabase() {
+	db, err := bolt.Open(s.DatabasePath, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		s.t.Errorf("vaulttest: open the database afterwards: %v", err)
+		return
+	}
+	err = db.View(func(tx *bolt.Tx) error {
+		var errs []error
+		for err := range tx.Check() {
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+	s.check(errors.Join(err, db.Close()))
+}
