@@ -143,6 +143,7 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	if err := v.claim(ctx, &f); err != nil {
 		return nil, err
 	}
+	asked := v.now()
 	token, err := f.provider.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
 	if err != nil {
 		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
@@ -151,7 +152,7 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	conn, err := v.storeCandidate(ctx, f, id, token)
+	conn, err := v.storeCandidate(ctx, f, id, grantRecord(token, asked))
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +211,7 @@ func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
 
 // storeCandidate stores the tokens as the connection's candidate, in one commit
 // with the end of the session.
-func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, token provider.Token) (*storagev1.Connection, error) {
+func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, grant *storagev1.Grant) (*storagev1.Connection, error) {
 	f.session.State = storagev1.Session_STATE_USED
 	used, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
 	if err != nil {
@@ -224,7 +225,7 @@ func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, to
 	err = persist(ctx, func() (err error) {
 		conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
 			c.Key = f.session.GetKey()
-			c.Candidate = grantRecord(token, v.now())
+			c.Candidate = grant
 			c.CaptureAttempts = 0
 			return nil
 		}, used, retry)

@@ -102,25 +102,26 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	}
 }
 
-// grantRecord is what is stored of a token response.
-func grantRecord(t provider.Token, now time.Time) *storagev1.Grant {
+// grantRecord is what is stored of a token response. asked is when the request
+// was sent: the token's life began at that moment at the earliest.
+func grantRecord(t provider.Token, asked time.Time) *storagev1.Grant {
 	g := &storagev1.Grant{
 		AccessToken:  t.AccessToken.Reveal(),
 		TokenType:    t.TokenType,
 		RefreshToken: t.RefreshToken.Reveal(),
 		Scopes:       t.Scopes,
-		IssueTime:    timestamppb.New(now),
+		IssueTime:    timestamppb.New(asked),
 	}
-	if !t.ExpireTime.IsZero() {
-		g.ExpireTime = timestamppb.New(t.ExpireTime)
+	if t.Lifetime > 0 {
+		g.ExpireTime = timestamppb.New(asked.Add(t.Lifetime))
 	}
 	return g
 }
 
 // refreshedGrant is the grant after a refresh: what the response leaves out is
 // as it was (RFC 6749, sections 5.1 and 6).
-func refreshedGrant(old *storagev1.Grant, t provider.Token, now time.Time) *storagev1.Grant {
-	g := grantRecord(t, now)
+func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time) *storagev1.Grant {
+	g := grantRecord(t, asked)
 	if g.RefreshToken == "" {
 		g.RefreshToken = old.GetRefreshToken()
 	}

@@ -3,6 +3,8 @@ package vault
 import (
 	"fmt"
 	"regexp"
+	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -73,6 +75,39 @@ func checkSubject(subject string) error {
 // above it, so that the same subject in two tenants looks like two.
 type blind struct {
 	keyring *keyring.Keyring
+	// known spares the hot path six hashes for names seen lately.
+	known *blindCache
+}
+
+// maxKnown bounds the cache: some ten MiB.
+const maxKnown = 1 << 16
+
+// blindCache remembers store keys by name. When it is full it starts anew: what
+// is asked for often is soon back.
+type blindCache struct {
+	mu  sync.RWMutex
+	ids map[Key]string
+}
+
+func newBlind(k *keyring.Keyring) blind {
+	return blind{keyring: k, known: &blindCache{ids: make(map[Key]string)}}
+}
+
+func (c *blindCache) get(k Key) (string, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	id, ok := c.ids[k]
+	return id, ok
+}
+
+func (c *blindCache) put(k Key, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ids) >= maxKnown {
+		clear(c.ids)
+	}
+	// The strings of a request may lie in a larger buffer: keep copies.
+	c.ids[Key{strings.Clone(k.Tenant), strings.Clone(k.Subject), strings.Clone(k.Provider), strings.Clone(k.Label)}] = id
 }
 
 // connectionIDSize is the length of a connection's store key in bytes.
@@ -92,12 +127,19 @@ func (b blind) subject(tenant, subject string) (string, error) {
 }
 
 func (b blind) connection(k Key) (string, error) {
+	if id, ok := b.known.get(k); ok {
+		return id, nil
+	}
 	prefix, err := b.subject(k.Tenant, k.Subject)
 	if err != nil {
 		return "", err
 	}
 	id, err := b.keyring.Blind("connection", k.Tenant, k.Subject, k.Provider, k.Label)
-	return prefix + id, err
+	if err != nil {
+		return "", err
+	}
+	b.known.put(k, prefix+id)
+	return prefix + id, nil
 }
 
 // session and flow hash what a browser brings, so that a copy of the store does

@@ -115,6 +115,7 @@ var errSuperseded = errors.New("vault: the connection changed meanwhile")
 // refresh uses the refresh token and stores what it brings before anybody gets
 // to see it.
 func (v *Vault) refresh(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
+	asked := v.now()
 	token, err := p.Refresh(ctx, secret.New(conn.GetGrant().GetRefreshToken()))
 	if err != nil {
 		return v.refreshFailed(ctx, id, p, conn, err)
@@ -125,7 +126,7 @@ func (v *Vault) refresh(ctx context.Context, id string, p *provider.Provider, co
 			if !sameGrant(c, conn) {
 				return errSuperseded
 			}
-			c.Grant = refreshedGrant(c.GetGrant(), token, v.now())
+			c.Grant = refreshedGrant(c.GetGrant(), token, asked)
 			c.Generation++
 			c.LastRefreshTime = timestamppb.New(v.now())
 			c.Problem = ""

@@ -77,7 +77,7 @@ func New(c Config) (*Vault, error) {
 	v := &Vault{
 		store:     c.Store,
 		records:   records{store: c.Store, keyring: c.Keyring},
-		blind:     blind{keyring: c.Keyring},
+		blind:     newBlind(c.Keyring),
 		limits:    newKeyLimits(),
 		providers: make(map[string]*provider.Provider, len(c.Providers)),
 		returnTo:  returnTo,

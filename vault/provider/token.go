@@ -22,7 +22,7 @@ type Token struct {
 	AccessToken  secret.String
 	RefreshToken secret.String // may be empty
 	TokenType    string        // never empty
-	ExpireTime   time.Time     // zero: does not expire, or not said
+	Lifetime     time.Duration // from when it was issued; 0: does not expire, or not said
 	Scopes       []string      // nil: not said
 }
 
@@ -62,7 +62,9 @@ func newToken(op string, t *oauth2.Token, err error) (Token, error) {
 		AccessToken:  secret.New(t.AccessToken),
 		RefreshToken: secret.New(t.RefreshToken),
 		TokenType:    t.TokenType,
-		ExpireTime:   t.Expiry,
+	}
+	if seconds, ok := t.Extra("expires_in").(float64); ok {
+		out.Lifetime = time.Duration(seconds) * time.Second
 	}
 	if scope, ok := t.Extra("scope").(string); ok && scope != "" {
 		out.Scopes = strings.Fields(scope)

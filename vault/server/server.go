@@ -40,8 +40,12 @@ type Server struct {
 
 // Limits of the listeners.
 const (
-	maxRequest    = 1 << 20 // bytes; the largest request is a few KiB
-	insideBuffer  = 64 << 10
+	maxRequest   = 1 << 20 // bytes; the largest request is a few KiB
+	insideBuffer = 64 << 10
+	// streamWorkers are goroutines kept for calls: a new one's stack has to
+	// grow several times on its way down to the database. When all are busy,
+	// calls get goroutines of their own.
+	streamWorkers = 32
 	minPing       = 20 * time.Second // clients that ping more often are cut off
 	stopPatience  = 10 * time.Second // for calls under way at the end
 	handshakeTime = 10 * time.Second
@@ -75,6 +79,7 @@ func newGRPC(g guard) *grpc.Server {
 		grpc.UnaryInterceptor(g.unary),
 		grpc.StreamInterceptor(g.stream),
 		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)

@@ -355,3 +355,6 @@ func (s *Stack) checkDatabase() {
 	})
 	s.check(errors.Join(err, db.Close()))
 }
+
+// Credentials sends the stack's caller token with every call of a connection.
+func (s *Stack) Credentials() credentials.PerRPCCredentials { return bearer{s.Token} }
