@@ -13,9 +13,9 @@ import (
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// retention is how many revisions back a Watch can begin. At some hundred bytes
+// Retention is how many revisions back a Watch can begin. At some hundred bytes
 // each, this is a few MiB of file.
-const retention = 10_000
+const Retention = 10_000
 
 // The history has an entry for every change: under revision and index within the
 // commit, whether the record was deleted, its kind and its ID.
@@ -48,7 +48,7 @@ func addHistory(tx *bolt.Tx, op store.Op, revision store.Revision, index int) er
 
 // trimHistory forgets what lies further back than the retention.
 func trimHistory(tx *bolt.Tx, revision store.Revision) error {
-	oldest := uint64(max(revision-retention+1, 0))
+	oldest := uint64(max(revision-Retention+1, 0))
 	c := tx.Bucket([]byte(historyBucket)).Cursor()
 	for key, _ := c.First(); key != nil && binary.BigEndian.Uint64(key) < oldest; key, _ = c.First() {
 		if err := c.Delete(); err != nil {
@@ -100,7 +100,7 @@ func (s *Store) eventsAfter(ctx context.Context, prefix store.Key, from store.Re
 	}
 	err = s.view(func(tx *bolt.Tx) error {
 		reached = revisionOf(tx)
-		if from < reached-retention {
+		if from < reached-Retention {
 			return store.ErrCompacted
 		}
 		c := tx.Bucket([]byte(historyBucket)).Cursor()

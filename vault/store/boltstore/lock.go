@@ -29,19 +29,9 @@ type heldKey struct{}
 // Lock implements store.Store.
 func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	l := s.locks.join(name)
-	select {
-	case <-ctx.Done():
+	if err := l.take(ctx, s.closed); err != nil {
 		s.locks.leave(name, l)
-		return nil, nil, ctx.Err()
-	case <-s.closed:
-		s.locks.leave(name, l)
-		return nil, nil, store.ErrClosed
-	case <-l.free:
-	}
-	if ctx.Err() != nil {
-		l.free <- struct{}{}
-		s.locks.leave(name, l)
-		return nil, nil, ctx.Err()
+		return nil, nil, err
 	}
 	held, cancel := context.WithCancelCause(ctx)
 	held = context.WithValue(held, heldKey{}, held)
@@ -63,6 +53,28 @@ func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 		})
 	}
 	return held, release, nil
+}
+
+// take waits for the lock. A context that has ended and a closed store come
+// first, where the lock is free as well.
+func (l *lock) take(ctx context.Context, closed <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-closed:
+		return store.ErrClosed
+	case <-l.free:
+	}
+	select {
+	case <-ctx.Done():
+		l.free <- struct{}{}
+		return ctx.Err()
+	case <-closed:
+		l.free <- struct{}{}
+		return store.ErrClosed
+	default:
+		return nil
+	}
 }
 
 func (ls *locks) join(name string) *lock {
