@@ -1,0 +1,280 @@
+package provider_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2/endpoints"
+
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// newProvider returns a provider whose endpoints are all at handler.
+func newProvider(t *testing.T, handler http.HandlerFunc, change func(*provider.Definition)) *provider.Provider {
+	t.Helper()
+	web := httptest.NewServer(handler)
+	t.Cleanup(web.Close)
+	d := provider.Definition{
+		AuthorizeURL: web.URL + "/authorize", TokenURL: web.URL + "/token", RevokeURL: web.URL + "/revoke",
+		ClientAuth: provider.ClientAuthPost, AllowPrivateNetwork: true,
+		AfterConnect: &provider.AfterConnect{URL: web.URL + "/me", Capture: map[string]provider.Capture{
+			"dc": {Pointer: "/dc", Pattern: "^[a-z]+[0-9]+$", Required: true},
+		}},
+		Account: provider.AccountPointers{ID: "/id", Name: "/login/name"},
+	}
+	if change != nil {
+		change(&d)
+	}
+	p, err := provider.New(provider.Config{Name: "acme", Definition: d, ClientID: "id", ClientSecret: secret.New("client-canary"), RedirectURL: "https://v.example/oauth/acme/callback"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func answer(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+func TestTheCatalogueIsValidAndAgreesWithTheLibrary(t *testing.T) {
+	templates, err := provider.Templates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range templates {
+		if problems := d.Validate(); len(problems) > 0 {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+	m := templates["mailchimp"]
+	if m.AuthorizeURL != endpoints.Mailchimp.AuthURL || m.TokenURL != endpoints.Mailchimp.TokenURL {
+		t.Errorf("Mailchimp's endpoints are %s and %s, want those of x/oauth2", m.AuthorizeURL, m.TokenURL)
+	}
+}
+
+func TestErrorsAreClassified(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		status int
+		body   string
+		want   provider.Kind
+		code   string
+	}{
+		{"invalid_grant", 400, `{"error":"invalid_grant","error_description":"canary"}`, provider.InvalidGrant, "invalid_grant"},
+		{"invalid_grant with 200", 200, `{"error":"invalid_grant"}`, provider.InvalidGrant, "invalid_grant"},
+		{"GitHub's code", 200, `{"error":"bad_verification_code"}`, provider.InvalidGrant, "bad_verification_code"},
+		{"invalid_client", 401, `{"error":"invalid_client"}`, provider.Misconfigured, "invalid_client"},
+		{"401 without a code", 401, `{}`, provider.Misconfigured, ""},
+		{"an unknown code", 400, `{"error":"cosmic_rays"}`, provider.Transient, "cosmic_rays"},
+		{"server error", 503, `<html>`, provider.Transient, ""},
+		{"HTML with 200", 200, `<html>`, provider.Transient, ""},
+		{"nothing with 200", 200, `{}`, provider.Transient, ""},
+		{"redirect", 307, ``, provider.Transient, ""},
+		{"too many requests", 429, `{}`, provider.Transient, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newProvider(t, answer(row.status, row.body), nil)
+			_, err := p.Refresh(t.Context(), secret.New("refresh-canary"))
+			var e *provider.Error
+			if !errors.As(err, &e) || e.Kind != row.want || e.Code != row.code {
+				t.Fatalf("error = %v, want kind %v and code %q", err, row.want, row.code)
+			}
+			if strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error repeats what it must not: %v", err)
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsRead(t *testing.T) {
+	p := newProvider(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}, nil)
+	_, err := p.Refresh(t.Context(), secret.New("rt"))
+	if got := provider.RetryAfter(err); got != 7*time.Second {
+		t.Errorf("RetryAfter = %v, want 7s", got)
+	}
+}
+
+func TestSecretsAreNotSentAfterARedirect(t *testing.T) {
+	trapped := 0
+	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { trapped++ }))
+	defer trap.Close()
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, trap.URL, http.StatusTemporaryRedirect)
+	}, nil)
+	if _, err := p.Exchange(t.Context(), secret.New("code"), provider.NewVerifier()); err == nil {
+		t.Error("a redirecting token endpoint was followed")
+	}
+	if _, err := p.Capture(t.Context(), secret.New("at")); err == nil {
+		t.Error("a redirect to another host was followed with the token")
+	}
+	if err := p.Revoke(t.Context(), provider.Token{AccessToken: secret.New("at")}); err == nil {
+		t.Error("a redirecting revocation endpoint was followed")
+	}
+	if trapped != 0 {
+		t.Errorf("the trap was hit %d times", trapped)
+	}
+}
+
+func TestTheLookUpFollowsARedirectOnItsHost(t *testing.T) {
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/me" {
+			http.Redirect(w, r, "/moved", http.StatusFound)
+			return
+		}
+		if r.Header.Get("Authorization") != "Bearer at" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer(200, `{"dc":"us6","id":12345678901234567890,"login":{"name":"Ada"}}`)(w, r)
+	}, nil)
+	got, err := p.Capture(t.Context(), secret.New("at"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Metadata["dc"] != "us6" || got.Account.ID != "12345678901234567890" || got.Account.Name != "Ada" {
+		t.Errorf("captured %+v", got)
+	}
+}
+
+func TestACaptureThatDoesNotFitIsRefused(t *testing.T) {
+	for name, body := range map[string]string{
+		"a host name in it":   `{"dc":"us6.evil.example","id":1}`,
+		"a line break at end": `{"dc":"us6\n","id":1}`,
+		"missing":             `{"id":1}`,
+		"an object":           `{"dc":{},"id":1}`,
+		"no id":               `{"dc":"us6"}`,
+		"not JSON":            `us6`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, answer(200, body), nil)
+			if got, err := p.Capture(t.Context(), secret.New("at")); err == nil {
+				t.Errorf("captured %+v", got)
+			}
+		})
+	}
+}
+
+func TestTheAuthorizationRequest(t *testing.T) {
+	p := newProvider(t, answer(200, ""), func(d *provider.Definition) {
+		d.Scopes = []string{"a", "b"}
+		d.ScopeSeparator = ","
+		d.AuthorizeParams = map[string]string{"access_type": "offline"}
+	})
+	u, err := url.Parse(p.AuthorizationURL(provider.AuthorizationRequest{State: "s", Verifier: provider.NewVerifier(), LoginHint: "ada@example.com"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	for name, want := range map[string]string{
+		"response_type": "code", "client_id": "id", "state": "s", "scope": "a,b", "access_type": "offline",
+		"code_challenge_method": "S256", "login_hint": "ada@example.com", "redirect_uri": "https://v.example/oauth/acme/callback",
+	} {
+		if got := q.Get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if len(q.Get("code_challenge")) != 43 {
+		t.Errorf("code_challenge = %q", q.Get("code_challenge"))
+	}
+}
+
+func TestTokensThatWouldBreakAHeaderAreRefused(t *testing.T) {
+	for name, token := range map[string]string{"a line break": `a\r\nX: y`, "a space": "a b", "too long": strings.Repeat("a", 16<<10+1)} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, answer(200, `{"access_token":"`+token+`"}`), nil)
+			if _, err := p.Refresh(t.Context(), secret.New("rt")); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func TestPrivateAddressesAreNotDialled(t *testing.T) {
+	hit := false
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hit = true }))
+	defer web.Close()
+	d := provider.Definition{
+		AuthorizeURL: "https://a.example/", TokenURL: strings.Replace(web.URL, "http://", "https://", 1), ClientAuth: provider.ClientAuthNone,
+	}
+	p, err := provider.New(provider.Config{Name: "acme", Definition: d, ClientID: "id", RedirectURL: "https://v.example/cb"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Refresh(t.Context(), secret.New("rt"))
+	if err == nil || !strings.Contains(err.Error(), "allow_private_network") || hit {
+		t.Errorf("error = %v, hit = %v; want a refusal that names allow_private_network", err, hit)
+	}
+}
+
+func TestWrongDefinitionsAreNamed(t *testing.T) {
+	good := func() provider.Definition {
+		return provider.Definition{
+			AuthorizeURL: "https://a.example/authorize", TokenURL: "https://a.example/token", ClientAuth: provider.ClientAuthBasic,
+			AfterConnect: &provider.AfterConnect{URL: "https://a.example/me", Capture: map[string]provider.Capture{
+				"dc": {Pointer: "/dc", Pattern: "^[a-z]+[0-9]+$", Required: true},
+			}},
+			APIBaseURL: "https://{dc}.a.example/",
+		}
+	}
+	if problems := good().Validate(); len(problems) > 0 {
+		t.Fatalf("a good definition has problems: %v", problems)
+	}
+	capture := func(c provider.Capture) func(*provider.Definition) {
+		return func(d *provider.Definition) { d.AfterConnect.Capture["dc"] = c }
+	}
+	for _, row := range []struct {
+		name   string
+		change func(*provider.Definition)
+		path   string
+	}{
+		{"no authorize_url", func(d *provider.Definition) { d.AuthorizeURL = "" }, "authorize_url"},
+		{"plain http", func(d *provider.Definition) { d.TokenURL = "http://a.example/token" }, "token_url"},
+		{"http on loopback without leave", func(d *provider.Definition) { d.TokenURL = "http://127.0.0.1/token" }, "token_url"},
+		{"user name in a URL", func(d *provider.Definition) { d.RevokeURL = "https://u:p@a.example/" }, "revoke_url"},
+		{"client_auth not said", func(d *provider.Definition) { d.ClientAuth = "" }, "client_auth"},
+		{"unknown pkce", func(d *provider.Definition) { d.PKCE = "plain" }, "pkce"},
+		{"public client without pkce", func(d *provider.Definition) { d.ClientAuth, d.PKCE = "none", "none" }, "pkce"},
+		{"scopes in one text", func(d *provider.Definition) { d.Scopes = []string{"a b"} }, "scopes"},
+		{"a reserved parameter", func(d *provider.Definition) { d.AuthorizeParams = map[string]string{"state": "x"} }, "authorize_params.state"},
+		{"no pattern in a host", capture(provider.Capture{Pointer: "/dc", Required: true}), "after_connect.capture.dc.pattern"},
+		{"an open pattern", capture(provider.Capture{Pointer: "/dc", Pattern: "[a-z]+", Required: true}), "after_connect.capture.dc.pattern"},
+		{"a dot in the pattern", capture(provider.Capture{Pointer: "/dc", Pattern: "^[a-z.]+$", Required: true}), "after_connect.capture.dc.pattern"},
+		{"any character in the pattern", capture(provider.Capture{Pointer: "/dc", Pattern: "^.+$", Required: true}), "after_connect.capture.dc.pattern"},
+		{"an alternative that escapes", capture(provider.Capture{Pointer: "/dc", Pattern: "^a$|evil", Required: true}), "after_connect.capture.dc.pattern"},
+		{"many lines", capture(provider.Capture{Pointer: "/dc", Pattern: "(?m)^[a-z]+$", Required: true}), "after_connect.capture.dc.pattern"},
+		{"any case", capture(provider.Capture{Pointer: "/dc", Pattern: "(?i)^k$", Required: true}), "after_connect.capture.dc.pattern"},
+		{"no regular expression", capture(provider.Capture{Pointer: "/dc", Pattern: "^[", Required: true}), "after_connect.capture.dc.pattern"},
+		{"not required", capture(provider.Capture{Pointer: "/dc", Pattern: "^[a-z]+$"}), "api_base_url"},
+		{"an unknown part", func(d *provider.Definition) { d.APIBaseURL = "https://{x}.a.example/" }, "api_base_url"},
+		{"a brace left open", func(d *provider.Definition) { d.APIBaseURL = "https://{dc.a.example/" }, "api_base_url"},
+		{"no JSON pointer", capture(provider.Capture{Pointer: "dc", Pattern: "^[a-z]+$", Required: true}), "after_connect.capture.dc.pointer"},
+		{"account without a document", func(d *provider.Definition) {
+			*d = provider.Definition{AuthorizeURL: d.AuthorizeURL, TokenURL: d.TokenURL, ClientAuth: "post", Account: provider.AccountPointers{ID: "/id"}}
+		}, "account"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := good()
+			row.change(&d)
+			problems := d.Validate()
+			for _, p := range problems {
+				if p.Path == row.path {
+					return
+				}
+			}
+			t.Errorf("problems = %v, want one of %s", problems, row.path)
+		})
+	}
+}
