@@ -13,8 +13,8 @@ help: ## Show this list.
 demo: ## Run the whole job by itself in the terminal.
 	@go run ./cmd/tokenvault demo
 
-run: ## Start a vault with a made-up provider that a browser can use.
-	@go run ./cmd/tokenvault dev
+run: build ## Start a vault with a made-up provider that a browser can use.
+	@./bin/tokenvault dev
 
 build: ## Build the static binary bin/tokenvault.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/tokenvault ./cmd/tokenvault
