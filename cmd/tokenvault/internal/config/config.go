@@ -129,6 +129,9 @@ func syntaxProblem(name string, err error) Problem {
 		p.Text = "the value is of another kind than this key takes (a text, a list, or keys of its own)"
 	case errors.As(err, &syntax):
 		p.Line = syntax.Token.Position.Line
+		if strings.Contains(syntax.Message, "already defined") {
+			p.Text = fmt.Sprintf("the key %q is there twice; keep one", syntax.Token.Value)
+		}
 	}
 	return p
 }

@@ -1,0 +1,124 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+)
+
+// source has one secret in the environment and a master key in a file.
+func source() config.Source {
+	key := keyring.GenerateMasterKey().Reveal()
+	return config.Source{
+		LookupEnv: func(name string) (string, bool) { return "canary", name == "SECRET" },
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "/etc/vault/master.key" {
+				return []byte(key + "\n"), nil
+			}
+			return nil, fs.ErrNotExist
+		},
+		RPCs: []string{"Connect", "GetCredentials"},
+	}
+}
+
+const good = `listen: {grpc: "127.0.0.1:9090", http: "[::1]:8080"}
+public_url: https://connect.example.com/
+storage:
+  bolt:
+    path: vault.db
+master_key: file:master.key
+binding: link
+return_urls: ["https://app.example.com/connected", "https://app.example.com/done/*"]
+providers:
+  mailchimp:
+    client_id: "1"
+    client_secret: env:SECRET
+callers:
+  - name: mcp
+    token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    rpcs: [Get*]
+    providers: [mailchimp]
+    subjects: ["*"]
+`
+
+func TestAGoodConfigurationIsRead(t *testing.T) {
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(good), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.PublicURL != "https://connect.example.com" || c.BoltPath != "/etc/vault/vault.db" || len(c.Providers) != 1 || len(c.Callers) != 1 {
+		t.Errorf("config = %+v", c)
+	}
+	p := c.Providers[0]
+	if p.RedirectURL != "https://connect.example.com/oauth/mailchimp/callback" || p.ClientSecret.Reveal() != "canary" || p.Definition.APIBaseURL == "" {
+		t.Errorf("provider = %+v", p)
+	}
+	if c.Callers[0].Tenant != "default" {
+		t.Errorf("tenant = %q, want default", c.Callers[0].Tenant)
+	}
+}
+
+func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
+	for _, row := range []struct {
+		name, old, new string
+		want           string
+	}{
+		{"off loopback", `"127.0.0.1:9090"`, `"0.0.0.0:9090"`, ":1: listen.grpc: must be a loopback address"},
+		{"no port", `"127.0.0.1:9090"`, `"127.0.0.1"`, ":1: listen.grpc: is not an address"},
+		{"public_url with a path", "example.com/\n", "example.com/vault\n", ":2: public_url: write where browsers reach this vault"},
+		{"public_url without TLS", "https://connect", "http://connect", ":2: public_url: must begin with https://"},
+		{"inline master key", "file:master.key", "c2VjcmV0", ":6: master_key: write a reference"},
+		{"missing master key file", "file:master.key", "file:nowhere.key", ":6: master_key: the file that it names cannot be read"},
+		{"other binding", "binding: link", "binding: login", ":7: binding: write `binding: link`"},
+		{"star in a host", "https://app.example.com/done/*", "https://app.example.com*", ":8: return_urls.1: the * must come after the host"},
+		{"return URL without TLS", "https://app.example.com/connected", "http://app.example.com/connected", ":8: return_urls.0: https"},
+		{"unset variable", "env:SECRET", "env:OTHER", ":12: providers.mailchimp.client_secret: the environment variable"},
+		{"no client_id", `    client_id: "1"` + "\n", "", ":10: providers.mailchimp.client_id: is missing"},
+		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", ":11: providers.mailchimp.template: there is no template"},
+		{"wrong provider URL", `    client_id: "1"`, "    token_url: http://x.example\n    client_id: \"1\"", ":11: providers.mailchimp.token_url: must begin with https://"},
+		{"unknown key", "    client_id:", "    client_identity: x\n    client_id:", `:11: there is no key "client_identity" here`},
+		{"a key twice", "binding: link\n", "binding: link\nbinding: link\n", ":8: the key \"binding\" is there twice"},
+		{"short hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "0123", ":15: callers.0.token_sha256: 64 hex digits"},
+		{"unknown RPC", "[Get*]", "[Set*]", ":16: callers.0.rpcs.0: matches nothing; there are: Connect, GetCredentials"},
+		{"unknown provider", "providers: [mailchimp]", "providers: [mailchump]", ":17: callers.0.providers.0: matches nothing"},
+		{"a list where a text belongs", "binding: link", "binding: [link]", ":7: the value is of another kind"},
+		{"no YAML", good, "\t- {", "is not YAML as it should be"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := strings.Replace(good, row.old, row.new, 1)
+			if text == good {
+				t.Fatal("the row changes nothing")
+			}
+			_, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+			var problems *config.Error
+			if !errors.As(err, &problems) || !strings.Contains(err.Error(), row.want) {
+				t.Fatalf("error = %v\nwant one with %q", err, row.want)
+			}
+			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "c2VjcmV0") {
+				t.Errorf("the error repeats a secret: %v", err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("providers: {a: {after_connect: {capture: {x: {pattern: \"[\"}}}}}"))
+	f.Add([]byte("callers: [{}]\nproviders: {mailchimp: }"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("? {}\n: -"))
+	src := source()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := config.Parse("/etc/vault/tokenvault.yaml", data, src)
+		if (c == nil) == (err == nil) {
+			t.Errorf("config %v with error %v", c, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Error("the error repeats a secret")
+		}
+	})
+}
