@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -74,7 +77,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle("GET /{$}", http.HandlerFunc(g.index))
 	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
-	mux.Handle("/", rest)
+	mux.Handle("/", g.wellFormed(rest))
 	return secured(mux), nil
 }
 
@@ -99,6 +102,19 @@ func (g *gateway) newREST() *runtime.ServeMux {
 		runtime.WithForwardResponseRewriter(g.rewriteOAuth),
 		runtime.WithErrorHandler(g.fail),
 	)
+}
+
+// wellFormed refuses addresses that hold other bytes than UTF-8, which no message
+// can carry.
+func (g *gateway) wellFormed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.QueryUnescape(r.URL.RawQuery)
+		if err != nil || !utf8.ValidString(query) || !utf8.ValidString(r.URL.Path) {
+			g.pages.write(w, http.StatusBadRequest, errorPage(status.New(codes.InvalidArgument, "")))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // index tells a person who comes here by hand what this is.
