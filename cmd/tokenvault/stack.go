@@ -47,9 +47,11 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.store, err = boltstore.OpenOrCreate(c.BoltPath); err != nil {
+	db, err := boltstore.OpenOrCreate(c.BoltPath)
+	if err != nil {
 		return nil, err
 	}
+	s.store = db
 	keys, err := vault.OpenKeyring(ctx, s.store, c.MasterKey)
 	if err != nil {
 		return nil, err
