@@ -217,7 +217,7 @@ func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, gr
 	if err != nil {
 		return nil, err
 	}
-	retry, err := v.dueOp(id, v.now().Add(settleGrace))
+	retry, err := v.dueOp(id, v.now().Add(retryAfter))
 	if err != nil {
 		return nil, err
 	}
@@ -231,12 +231,9 @@ func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, gr
 		}, used, retry)
 		return err
 	})
+	v.due.wake()
 	return conn, err
 }
-
-// settleGrace is how long the process that redeemed a code has for looking up
-// the account before the background does it: after a crash, say.
-const settleGrace = 2 * detachedTime
 
 // persist calls commit again when the medium fails, for a few seconds: what it
 // writes has been issued once and cannot be had again.

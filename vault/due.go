@@ -90,8 +90,9 @@ func (v *Vault) workDue(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// workOne looks at one connection, then takes the entry out of the queue. A
-// connection that is not well yet has put itself in again.
+// workOne looks at one connection, then takes the entry out of the queue. Where
+// the connection has to be looked at again, the next entry goes in with the same
+// commit: there is never more than one for each candidate.
 func (v *Vault) workOne(ctx context.Context, rec store.Record) error {
 	entry := new(storagev1.Due)
 	if err := v.records.open(rec, entry); err != nil {
@@ -103,15 +104,21 @@ func (v *Vault) workOne(ctx context.Context, rec store.Record) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	ops := []store.Op{store.Delete(rec.Key, rec.Revision)}
 	if p, ok := v.providers[conn.GetKey().GetProvider()]; ok && conn.GetCandidate() != nil {
-		if _, err := v.renew(ctx, id, p); err != nil {
-			v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", err))...)
+		again, err := v.retryCandidate(ctx, id, p)
+		if err != nil {
+			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if !again.IsZero() {
+			op, err := v.dueOp(id, again)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, op)
 		}
 	}
-	_, err = v.store.Commit(ctx, store.Delete(rec.Key, rec.Revision))
+	_, err = v.store.Commit(ctx, ops...)
 	if errors.Is(err, store.ErrConflict) {
 		return nil // another process was faster
 	}

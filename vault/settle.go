@@ -122,8 +122,8 @@ const maxRetryAfter = time.Hour
 // pauses growing to an hour, after about two days.
 const maxCaptureAttempts = 60
 
-// captureFailed keeps the candidate and has the background try again, until it
-// is hopeless.
+// captureFailed keeps the candidate, for the background to try again, and says
+// what is wrong. What callers ask for in the meantime does not count as attempts.
 func (v *Vault) captureFailed(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection, cause error) error {
 	told := &Error{
 		Reason: ProviderUnavailable,
@@ -133,24 +133,53 @@ func (v *Vault) captureFailed(ctx context.Context, id string, p *provider.Provid
 		Err:        cause,
 	}
 	candidate := conn.GetCandidate()
-	ended := candidate.GetExpireTime() != nil && !v.now().Before(candidate.GetExpireTime().AsTime())
-	if ended || conn.GetCaptureAttempts() >= maxCaptureAttempts {
+	if candidate.GetExpireTime() != nil && !v.now().Before(candidate.GetExpireTime().AsTime()) {
 		return v.dropCandidate(ctx, id, conn, told)
 	}
-	retry, err := v.dueOp(id, v.now().Add(backoff(conn.GetCaptureAttempts())))
-	if err != nil {
-		return err
-	}
-	_, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
-		c.CaptureAttempts++
+	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		if c.GetProblem() == told.Message {
+			return errUnchanged
+		}
 		c.Problem = told.Message
 		return nil
-	}, retry)
+	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		told.Err = errors.Join(cause, err)
 	}
-	v.due.wake()
 	return told
+}
+
+// retryCandidate tries to settle a candidate in the background. It returns when
+// to try again, or the zero time when there is nothing left to try.
+func (v *Vault) retryCandidate(ctx context.Context, id string, p *provider.Provider) (time.Time, error) {
+	_, renewErr := v.renew(ctx, id, p)
+	if ctx.Err() != nil {
+		return time.Time{}, ctx.Err()
+	}
+	var again time.Time
+	conn, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		if c.GetCandidate() == nil {
+			return errUnchanged
+		}
+		c.CaptureAttempts++
+		again = v.now().Add(backoff(c.GetCaptureAttempts()))
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && conn.GetCandidate() == nil {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", renewErr))...)
+	if conn.GetCaptureAttempts() < maxCaptureAttempts {
+		return again, nil
+	}
+	told := &Error{Reason: ProviderUnavailable, Message: fmt.Sprintf("%s has never told which account the connection belongs to. Connect it again.", p.DisplayName())}
+	if err := v.dropCandidate(ctx, id, conn, told); !errors.Is(err, told) {
+		return time.Time{}, err
+	}
+	return time.Time{}, nil
 }
 
 // backoff returns the pause after so many failed attempts: doubling, bounded,

@@ -251,3 +251,24 @@ func TestPagesAreNotCachedFramedOrToldOfElsewhere(t *testing.T) {
 		}
 	}
 }
+
+func TestTheBackgroundFetchesWhatTheCallbackCouldNot(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{})
+	s.Sandbox.Fault(sandbox.Metadata, sandbox.Fault{Status: 503, Times: 1})
+	s.Connect("alice", "mailchimp", vaulttest.Ada)
+	if n := s.Sandbox.Requests(sandbox.Metadata); n != 1 {
+		t.Fatalf("%d look-ups, want 1", n)
+	}
+	s.Clock.Advance(time.Minute)
+	s.Restart() // which looks at what is due at once
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		resp, err := s.Client.GetConnection(t.Context(), &tokenvaultv1.GetConnectionRequest{Subject: "alice", Provider: "mailchimp"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.GetConnection().GetMetadata()["dc"] == "us6" && resp.GetConnection().GetProblem() == "" {
+			return
+		}
+	}
+	t.Error("the details were never fetched")
+}
