@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -9,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
 // DefaultTenant is the tenant of callers for whom the operator has named none.
@@ -26,31 +26,22 @@ type Key struct {
 	Tenant, Subject, Provider, Label string
 }
 
-// keyLimits holds the patterns of the parts of a Key.
-type keyLimits struct {
-	provider, label *regexp.Regexp
-}
+// labelPattern is what a label may be.
+var labelPattern = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`)
 
-func newKeyLimits() keyLimits {
-	return keyLimits{
-		provider: regexp.MustCompile(`\A[a-z0-9][a-z0-9-]{0,62}\z`),
-		label:    regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`),
-	}
-}
-
-// check returns k with the defaults filled in, or an Error that names the field
+// checked returns k with the defaults filled in, or an Error that names the field
 // at fault.
-func (l keyLimits) check(k Key) (Key, error) {
+func (k Key) checked() (Key, error) {
 	if k.Label == "" {
 		k.Label = DefaultLabel
 	}
 	if err := checkSubject(k.Subject); err != nil {
 		return Key{}, err
 	}
-	if !l.provider.MatchString(k.Provider) {
+	if !provider.ValidName(k.Provider) {
 		return Key{}, invalid(InvalidProvider, "provider", "1 to 63 of a-z, 0-9 and '-', not beginning with '-'")
 	}
-	if k.Label != DefaultLabel && !l.label.MatchString(k.Label) {
+	if k.Label != DefaultLabel && !labelPattern.MatchString(k.Label) {
 		return Key{}, invalid(InvalidLabel, "label", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
 	}
 	return k, nil
@@ -58,15 +49,15 @@ func (l keyLimits) check(k Key) (Key, error) {
 
 func checkSubject(subject string) error {
 	const message = "1 to 256 bytes of printable UTF-8"
-	if subject == "" || len(subject) > maxSubject || !utf8.ValidString(subject) {
+	if subject == "" || len(subject) > maxSubject || !isPrintable(subject) {
 		return invalid(InvalidSubject, "subject", message)
 	}
-	for _, r := range subject {
-		if !unicode.IsPrint(r) {
-			return invalid(InvalidSubject, "subject", message)
-		}
-	}
 	return nil
+}
+
+// isPrintable reports whether s is UTF-8 without control characters.
+func isPrintable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // blind makes store keys. A connection's is three blind names in a row (tenant,
@@ -146,11 +137,3 @@ func (b blind) connection(k Key) (string, error) {
 // not let anybody finish a flow.
 func (b blind) session(session string) (string, error) { return b.keyring.Blind("session", session) }
 func (b blind) flow(state string) (string, error)      { return b.keyring.Blind("flow", state) }
-
-// String names the connection in messages for people.
-func (k Key) String() string {
-	if k.Label == "" || k.Label == DefaultLabel {
-		return fmt.Sprintf("%s at %s", k.Subject, k.Provider)
-	}
-	return fmt.Sprintf("%s at %s (%s)", k.Subject, k.Provider, k.Label)
-}

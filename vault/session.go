@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"regexp"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -97,19 +95,10 @@ func (v *Vault) checkConnect(r ConnectRequest) error {
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
 		return invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")
 	}
-	if len(r.LoginHint) > maxLoginHint || !utf8.ValidString(r.LoginHint) || !isPrintable(r.LoginHint) {
+	if len(r.LoginHint) > maxLoginHint || !isPrintable(r.LoginHint) {
 		return invalid(InvalidLoginHint, "login_hint", "at most 256 bytes of printable UTF-8")
 	}
 	return nil
-}
-
-func isPrintable(s string) bool {
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
 }
 
 // openSession is a session that a flow may still finish.

@@ -48,7 +48,6 @@ type Vault struct {
 	store     store.Store
 	records   records
 	blind     blind
-	limits    keyLimits
 	providers map[string]*provider.Provider
 	returnTo  returnURLs
 	publicURL string
@@ -78,7 +77,6 @@ func New(c Config) (*Vault, error) {
 		store:     c.Store,
 		records:   records{store: c.Store, keyring: c.Keyring},
 		blind:     newBlind(c.Keyring),
-		limits:    newKeyLimits(),
 		providers: make(map[string]*provider.Provider, len(c.Providers)),
 		returnTo:  returnTo,
 		publicURL: c.PublicURL,
@@ -125,7 +123,7 @@ func (v *Vault) Run(ctx context.Context) error {
 
 // check validates a Key and finds its provider.
 func (v *Vault) check(k Key) (Key, *provider.Provider, error) {
-	k, err := v.limits.check(k)
+	k, err := k.checked()
 	if err != nil {
 		return Key{}, nil, err
 	}
