@@ -45,8 +45,7 @@ func CheckReturnURLPattern(entry string) error {
 		return errors.New("only one *, at the end")
 	}
 	if prefix != entry {
-		rest := prefix[strings.Index(prefix, "://")+len("://"):]
-		if !strings.Contains(prefix, "://") || !strings.Contains(rest, "/") {
+		if _, rest, ok := strings.Cut(prefix, "://"); !ok || !strings.Contains(rest, "/") {
 			return errors.New("the * must come after the host and a slash, such as https://app.example.com/*")
 		}
 	}

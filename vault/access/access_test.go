@@ -1,0 +1,95 @@
+package access_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+func TestPatternsMatchAsWritten(t *testing.T) {
+	for _, row := range []struct {
+		glob, name string
+		want       bool
+	}{
+		{"*", "", true}, {"*", "a/b", true}, {"*", "a\nb", true},
+		{"alice", "alice", true}, {"alice", "alice2", false}, {"alice", "Alice", false},
+		{"team-*", "team-", true}, {"team-*", "team-1/x", true}, {"team-*", "a-team-1", false},
+		{"*@example.com", "ada@example.com", true}, {"*@example.com", "ada@exampleXcom", false}, {"*@example.com", "ada@example.com.evil", false},
+		{"a*b*c", "a-b-c", true}, {"a*b*c", "a-c", false},
+		{"[a-z]", "b", false}, {"?", "b", false}, {".*", "b", false}, {"", "", true}, {"", "a", false},
+	} {
+		if got := access.Matches(row.glob, row.name); got != row.want {
+			t.Errorf("Matches(%q, %q) = %v, want %v", row.glob, row.name, got, row.want)
+		}
+	}
+}
+
+func rule(name string, token secret.String) access.Rule {
+	return access.Rule{Name: name, Tenant: "default", Token: access.HashToken(token)}
+}
+
+func TestATokenIsItsCallersAlone(t *testing.T) {
+	a, b := access.GenerateToken(), access.GenerateToken()
+	p, err := access.NewPolicy([]access.Rule{rule("a", a), rule("b", b)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, token := range map[string]secret.String{"a": a, "b": b} {
+		if c, err := p.Authenticate(token); err != nil || c.Name() != name {
+			t.Errorf("Authenticate(%s's token) = %v, %v", name, c, err)
+		}
+	}
+	for name, token := range map[string]secret.String{"empty": {}, "another": access.GenerateToken(), "the hash": secret.New(access.HashToken(a).String())} {
+		if _, err := p.Authenticate(token); !errors.Is(err, access.ErrUnknown) {
+			t.Errorf("Authenticate(%s) = %v, want ErrUnknown", name, err)
+		}
+	}
+}
+
+func TestACallerWithoutRulesMayDoNothing(t *testing.T) {
+	token := access.GenerateToken()
+	p, err := access.NewPolicy([]access.Rule{rule("a", token)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.Authenticate(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.MayCall("GetCredentials") || c.MaySee("alice", "mailchimp") || c.MayUseSubject("") || c.MayUseProvider("") {
+		t.Error("something is allowed")
+	}
+}
+
+func TestRulesThatCannotBeToldApartAreRefused(t *testing.T) {
+	token := access.GenerateToken()
+	for name, rules := range map[string][]access.Rule{
+		"a name twice":  {rule("a", access.GenerateToken()), rule("a", access.GenerateToken())},
+		"a token twice": {rule("a", token), rule("b", token)},
+		"no token":      {{Name: "a", Tenant: "default"}},
+		"no tenant":     {{Name: "a", Token: access.HashToken(token)}},
+	} {
+		if _, err := access.NewPolicy(rules); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestTokenHashesAreReadAsWritten(t *testing.T) {
+	token := access.GenerateToken()
+	if !strings.HasPrefix(token.Reveal(), "tv_") {
+		t.Errorf("token = %q..., want the prefix tv_", token.Reveal()[:3])
+	}
+	hash := access.HashToken(token)
+	if again, err := access.ParseTokenHash(hash.String()); err != nil || again != hash {
+		t.Errorf("ParseTokenHash(%s) = %v, %v", hash, again, err)
+	}
+	for _, text := range []string{"", "ab", strings.Repeat("g", 64), hash.String() + "00"} {
+		if _, err := access.ParseTokenHash(text); err == nil {
+			t.Errorf("ParseTokenHash(%q) was accepted", text)
+		}
+	}
+}
