@@ -3,6 +3,7 @@ package provider
 import (
 	"maps"
 	"regexp"
+	"time"
 )
 
 // ClientAuth is how the client authenticates at the token endpoint (RFC 6749,
@@ -46,6 +47,8 @@ type Definition struct {
 	ScopeSeparator string `yaml:"scope_separator"`
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams map[string]string `yaml:"authorize_params"`
+	// Refresh says how the provider treats tokens that are refreshed.
+	Refresh Refresh `yaml:"refresh"`
 	// AfterConnect is what to look up with a new token. Nil: nothing.
 	AfterConnect *AfterConnect `yaml:"after_connect"`
 	// Account says where in that document the account is.
@@ -58,6 +61,20 @@ type Definition struct {
 	// AllowPrivateNetwork permits addresses in private networks and on this
 	// machine, and http on loopback.
 	AllowPrivateNetwork bool `yaml:"allow_private_network"`
+}
+
+// Refresh is what is known of a provider's refresh tokens.
+type Refresh struct {
+	// Lifetime is the life of access tokens, for a provider that does not tell
+	// it. Zero: a token without expires_in does not end.
+	Lifetime time.Duration `yaml:"lifetime"`
+	// Grace is how long a refresh token that was used can be used again, so that
+	// a client whose answer got lost can ask once more. Zero: not at all, or not
+	// known.
+	Grace time.Duration `yaml:"grace"`
+	// IdleLimit is how long a refresh token lives without being used. Zero: it
+	// has no such limit.
+	IdleLimit time.Duration `yaml:"idle_limit"`
 }
 
 // AfterConnect describes the request made with a new access token.
@@ -98,6 +115,9 @@ func (d Definition) Override(over Definition) Definition {
 	set(&d.APIBaseURL, over.APIBaseURL)
 	set(&d.DisconnectHint, over.DisconnectHint)
 	set(&d.AllowPrivateNetwork, over.AllowPrivateNetwork)
+	set(&d.Refresh.Lifetime, over.Refresh.Lifetime)
+	set(&d.Refresh.Grace, over.Refresh.Grace)
+	set(&d.Refresh.IdleLimit, over.Refresh.IdleLimit)
 	set(&d.Account.ID, over.Account.ID)
 	set(&d.Account.Name, over.Account.Name)
 	set(&d.Account.Email, over.Account.Email)

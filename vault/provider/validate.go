@@ -9,6 +9,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"time"
 )
 
 // FieldError says what is wrong with a field of a definition.
@@ -56,9 +57,27 @@ func (d Definition) Validate() []FieldError {
 	}
 	c.scopes()
 	c.authorizeParams()
+	c.refresh()
 	c.afterConnect()
 	c.apiBaseURL()
 	return c.problems
+}
+
+// refresh checks that the times make sense.
+func (c *checker) refresh() {
+	for _, field := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"lifetime", c.d.Refresh.Lifetime, time.Minute},
+		{"grace", c.d.Refresh.Grace, time.Second},
+		{"idle_limit", c.d.Refresh.IdleLimit, time.Hour},
+	} {
+		if field.value != 0 && field.value < field.least {
+			c.fail("refresh."+field.name, "must be at least %v: write a duration with its unit, such as 30s, 10m or 2160h", field.least)
+		}
+	}
 }
 
 // endpoint checks a URL that the vault calls or sends browsers to.

@@ -24,6 +24,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Grant_Rotation int32
+
+const (
+	// It has not been used yet.
+	Grant_ROTATION_UNSPECIFIED Grant_Rotation = 0
+	// It stays as it is: using it again does no harm.
+	Grant_ROTATION_KEPT Grant_Rotation = 1
+	// It is replaced by another one.
+	Grant_ROTATION_ROTATED Grant_Rotation = 2
+)
+
+// Enum value maps for Grant_Rotation.
+var (
+	Grant_Rotation_name = map[int32]string{
+		0: "ROTATION_UNSPECIFIED",
+		1: "ROTATION_KEPT",
+		2: "ROTATION_ROTATED",
+	}
+	Grant_Rotation_value = map[string]int32{
+		"ROTATION_UNSPECIFIED": 0,
+		"ROTATION_KEPT":        1,
+		"ROTATION_ROTATED":     2,
+	}
+)
+
+func (x Grant_Rotation) Enum() *Grant_Rotation {
+	p := new(Grant_Rotation)
+	*p = x
+	return p
+}
+
+func (x Grant_Rotation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Grant_Rotation) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenvault_storage_v1_record_proto_enumTypes[0].Descriptor()
+}
+
+func (Grant_Rotation) Type() protoreflect.EnumType {
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[0]
+}
+
+func (x Grant_Rotation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Grant_Rotation.Descriptor instead.
+func (Grant_Rotation) EnumDescriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4, 0}
+}
+
 type Session_State int32
 
 const (
@@ -63,11 +115,11 @@ func (x Session_State) String() string {
 }
 
 func (Session_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_storage_v1_record_proto_enumTypes[0].Descriptor()
+	return file_tokenvault_storage_v1_record_proto_enumTypes[1].Descriptor()
 }
 
 func (Session_State) Type() protoreflect.EnumType {
-	return &file_tokenvault_storage_v1_record_proto_enumTypes[0]
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[1]
 }
 
 func (x Session_State) Number() protoreflect.EnumNumber {
@@ -76,7 +128,62 @@ func (x Session_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Session_State.Descriptor instead.
 func (Session_State) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6, 0}
+}
+
+type Change_Event int32
+
+const (
+	Change_EVENT_UNSPECIFIED              Change_Event = 0
+	Change_EVENT_CONNECTED                Change_Event = 1
+	Change_EVENT_REFRESHED                Change_Event = 2
+	Change_EVENT_REAUTHORIZATION_REQUIRED Change_Event = 3
+	Change_EVENT_DISCONNECTED             Change_Event = 4
+)
+
+// Enum value maps for Change_Event.
+var (
+	Change_Event_name = map[int32]string{
+		0: "EVENT_UNSPECIFIED",
+		1: "EVENT_CONNECTED",
+		2: "EVENT_REFRESHED",
+		3: "EVENT_REAUTHORIZATION_REQUIRED",
+		4: "EVENT_DISCONNECTED",
+	}
+	Change_Event_value = map[string]int32{
+		"EVENT_UNSPECIFIED":              0,
+		"EVENT_CONNECTED":                1,
+		"EVENT_REFRESHED":                2,
+		"EVENT_REAUTHORIZATION_REQUIRED": 3,
+		"EVENT_DISCONNECTED":             4,
+	}
+)
+
+func (x Change_Event) Enum() *Change_Event {
+	p := new(Change_Event)
+	*p = x
+	return p
+}
+
+func (x Change_Event) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Change_Event) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenvault_storage_v1_record_proto_enumTypes[2].Descriptor()
+}
+
+func (Change_Event) Type() protoreflect.EnumType {
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[2]
+}
+
+func (x Change_Event) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Change_Event.Descriptor instead.
+func (Change_Event) EnumDescriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -242,8 +349,20 @@ type Connection struct {
 	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
 	// How often looking up the candidate's account has failed in a row.
 	CaptureAttempts int32 `protobuf:"varint,11,opt,name=capture_attempts,json=captureAttempts,proto3" json:"capture_attempts,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// A refresh that was begun and whose end is not stored yet. Found open by
+	// whoever takes the connection's lock: the process that began it is gone, and
+	// nobody knows whether the provider has seen the refresh token.
+	RefreshIntent *RefreshIntent `protobuf:"bytes,12,opt,name=refresh_intent,json=refreshIntent,proto3" json:"refresh_intent,omitempty"`
+	// How often refreshing has failed in a row.
+	RefreshFailures int32 `protobuf:"varint,13,opt,name=refresh_failures,json=refreshFailures,proto3" json:"refresh_failures,omitempty"`
+	// The time in the connection's entry in the index of what is due. Absent: it
+	// has none. It changes in the same commit as the entry.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// When the first refresh was sent, of those without an answer since the last
+	// one that had one: the refresh token may have been used up by it.
+	LostAnswerTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=lost_answer_time,json=lostAnswerTime,proto3" json:"lost_answer_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -353,6 +472,99 @@ func (x *Connection) GetCaptureAttempts() int32 {
 	return 0
 }
 
+func (x *Connection) GetRefreshIntent() *RefreshIntent {
+	if x != nil {
+		return x.RefreshIntent
+	}
+	return nil
+}
+
+func (x *Connection) GetRefreshFailures() int32 {
+	if x != nil {
+		return x.RefreshFailures
+	}
+	return 0
+}
+
+func (x *Connection) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *Connection) GetLostAnswerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LostAnswerTime
+	}
+	return nil
+}
+
+// RefreshIntent is stored, durably, before a refresh token is used.
+type RefreshIntent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The generation that the refresh starts from.
+	Generation int64 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// SHA-256 of the refresh token that is used.
+	RefreshTokenSha256 []byte `protobuf:"bytes,2,opt,name=refresh_token_sha256,json=refreshTokenSha256,proto3" json:"refresh_token_sha256,omitempty"`
+	// When the refresh was begun; of several with the same refresh token, the
+	// first: the provider's grace counts from it.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshIntent) Reset() {
+	*x = RefreshIntent{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshIntent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshIntent) ProtoMessage() {}
+
+func (x *RefreshIntent) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshIntent.ProtoReflect.Descriptor instead.
+func (*RefreshIntent) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RefreshIntent) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RefreshIntent) GetRefreshTokenSha256() []byte {
+	if x != nil {
+		return x.RefreshTokenSha256
+	}
+	return nil
+}
+
+func (x *RefreshIntent) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
 // Grant is what a token endpoint has issued (RFC 6749, section 5.1).
 type Grant struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -360,16 +572,22 @@ type Grant struct {
 	TokenType    string                 `protobuf:"bytes,2,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
 	RefreshToken string                 `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
 	// Absent: does not expire.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	Scopes        []string               `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	IssueTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	Scopes     []string               `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	IssueTime  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=issue_time,json=issueTime,proto3" json:"issue_time,omitempty"`
+	// When the refresh token ends, where the provider has told.
+	RefreshExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=refresh_expire_time,json=refreshExpireTime,proto3" json:"refresh_expire_time,omitempty"`
+	// Set when a refresh has not put that end off: only the person can.
+	RefreshExpireFixed bool `protobuf:"varint,8,opt,name=refresh_expire_fixed,json=refreshExpireFixed,proto3" json:"refresh_expire_fixed,omitempty"`
+	// What the provider does with a refresh token that was used.
+	Rotation      Grant_Rotation `protobuf:"varint,9,opt,name=rotation,proto3,enum=tokenvault.storage.v1.Grant_Rotation" json:"rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +599,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +612,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Grant) GetAccessToken() string {
@@ -439,6 +657,27 @@ func (x *Grant) GetIssueTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Grant) GetRefreshExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RefreshExpireTime
+	}
+	return nil
+}
+
+func (x *Grant) GetRefreshExpireFixed() bool {
+	if x != nil {
+		return x.RefreshExpireFixed
+	}
+	return false
+}
+
+func (x *Grant) GetRotation() Grant_Rotation {
+	if x != nil {
+		return x.Rotation
+	}
+	return Grant_ROTATION_UNSPECIFIED
+}
+
 type Account struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -450,7 +689,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +701,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +714,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Account) GetId() string {
@@ -514,7 +753,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +765,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +778,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Session) GetKey() *ConnectionKey {
@@ -602,7 +841,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +853,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +866,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Flow) GetSession() []byte {
@@ -665,10 +904,11 @@ func (x *Flow) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Due is one piece of background work, ordered by the time in its store key.
+// Due is an entry in the index of connections to be looked at: its store key
+// holds the provider, the time, and the connection's store key.
 type Due struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Store key of the connection that it is about.
+	// Store key of the connection.
 	Connection    []byte `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -676,7 +916,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +928,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +941,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -709,6 +949,156 @@ func (x *Due) GetConnection() []byte {
 		return x.Connection
 	}
 	return nil
+}
+
+// RevocationRequest holds tokens of a connection that is gone, which the
+// provider has not confirmed to have revoked.
+type RevocationRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Key          *ConnectionKey         `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	AccessToken  string                 `protobuf:"bytes,2,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	RefreshToken string                 `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	CreateTime   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// How often it has failed.
+	Attempts      int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevocationRequest) Reset() {
+	*x = RevocationRequest{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevocationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevocationRequest) ProtoMessage() {}
+
+func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
+func (*RevocationRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RevocationRequest) GetKey() *ConnectionKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *RevocationRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *RevocationRequest) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
+func (x *RevocationRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *RevocationRequest) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+// Change is an entry of the change log: what watchers are told.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Event Change_Event           `protobuf:"varint,1,opt,name=event,proto3,enum=tokenvault.storage.v1.Change_Event" json:"event,omitempty"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The connection after the change, without its tokens.
+	Connection *Connection `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Its status then, as the engine numbers them.
+	Status        int32 `protobuf:"varint,4,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Change) GetEvent() Change_Event {
+	if x != nil {
+		return x.Event
+	}
+	return Change_EVENT_UNSPECIFIED
+}
+
+func (x *Change) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Change) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+func (x *Change) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
 }
 
 // Usage is written behind the reads of a connection's credentials.
@@ -721,7 +1111,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +1123,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +1136,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -771,7 +1161,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05label\x18\x04 \x01(\tR\x05label\"\x9f\x05\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\"\x94\a\n" +
 	"\n" +
 	"Connection\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x1e\n" +
@@ -787,10 +1177,21 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x18reauthorization_required\x18\t \x01(\bR\x17reauthorizationRequired\x12\x18\n" +
 	"\aproblem\x18\n" +
 	" \x01(\tR\aproblem\x12)\n" +
-	"\x10capture_attempts\x18\v \x01(\x05R\x0fcaptureAttempts\x1a;\n" +
+	"\x10capture_attempts\x18\v \x01(\x05R\x0fcaptureAttempts\x12K\n" +
+	"\x0erefresh_intent\x18\f \x01(\v2$.tokenvault.storage.v1.RefreshIntentR\rrefreshIntent\x12)\n" +
+	"\x10refresh_failures\x18\r \x01(\x05R\x0frefreshFailures\x125\n" +
+	"\bdue_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12D\n" +
+	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
+	"\rRefreshIntent\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x03R\n" +
+	"generation\x120\n" +
+	"\x14refresh_token_sha256\x18\x02 \x01(\fR\x12refreshTokenSha256\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x98\x04\n" +
 	"\x05Grant\x12&\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12\x1d\n" +
 	"\n" +
@@ -800,7 +1201,14 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"expireTime\x12\x16\n" +
 	"\x06scopes\x18\x05 \x03(\tR\x06scopes\x129\n" +
 	"\n" +
-	"issue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\"C\n" +
+	"issue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\x12J\n" +
+	"\x13refresh_expire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x11refreshExpireTime\x120\n" +
+	"\x14refresh_expire_fixed\x18\b \x01(\bR\x12refreshExpireFixed\x12A\n" +
+	"\brotation\x18\t \x01(\x0e2%.tokenvault.storage.v1.Grant.RotationR\brotation\"M\n" +
+	"\bRotation\x12\x18\n" +
+	"\x14ROTATION_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rROTATION_KEPT\x10\x01\x12\x14\n" +
+	"\x10ROTATION_ROTATED\x10\x02\"C\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -832,7 +1240,27 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
-	"connection\"I\n" +
+	"connection\"\xf6\x01\n" +
+	"\x11RevocationRequest\x126\n" +
+	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12&\n" +
+	"\faccess_token\x18\x02 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12(\n" +
+	"\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\frefreshToken\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x1a\n" +
+	"\battempts\x18\x05 \x01(\x05R\battempts\"\xd5\x02\n" +
+	"\x06Change\x129\n" +
+	"\x05event\x18\x01 \x01(\x0e2#.tokenvault.storage.v1.Change.EventR\x05event\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12A\n" +
+	"\n" +
+	"connection\x18\x03 \x01(\v2!.tokenvault.storage.v1.ConnectionR\n" +
+	"connection\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\x05R\x06status\"\x84\x01\n" +
+	"\x05Event\x12\x15\n" +
+	"\x11EVENT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fEVENT_CONNECTED\x10\x01\x12\x13\n" +
+	"\x0fEVENT_REFRESHED\x10\x02\x12\"\n" +
+	"\x1eEVENT_REAUTHORIZATION_REQUIRED\x10\x03\x12\x16\n" +
+	"\x12EVENT_DISCONNECTED\x10\x04\"I\n" +
 	"\x05Usage\x12@\n" +
 	"\x0elast_used_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTimeBHZFgithub.com/tokenvault/tokenvault/proto/tokenvault/storage/v1;storagev1b\x06proto3"
 
@@ -848,43 +1276,59 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 	return file_tokenvault_storage_v1_record_proto_rawDescData
 }
 
-var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
-	(Session_State)(0),            // 0: tokenvault.storage.v1.Session.State
-	(*Keyset)(nil),                // 1: tokenvault.storage.v1.Keyset
-	(*ConnectionKey)(nil),         // 2: tokenvault.storage.v1.ConnectionKey
-	(*Connection)(nil),            // 3: tokenvault.storage.v1.Connection
-	(*Grant)(nil),                 // 4: tokenvault.storage.v1.Grant
-	(*Account)(nil),               // 5: tokenvault.storage.v1.Account
-	(*Session)(nil),               // 6: tokenvault.storage.v1.Session
-	(*Flow)(nil),                  // 7: tokenvault.storage.v1.Flow
-	(*Due)(nil),                   // 8: tokenvault.storage.v1.Due
-	(*Usage)(nil),                 // 9: tokenvault.storage.v1.Usage
-	nil,                           // 10: tokenvault.storage.v1.Connection.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(Grant_Rotation)(0),           // 0: tokenvault.storage.v1.Grant.Rotation
+	(Session_State)(0),            // 1: tokenvault.storage.v1.Session.State
+	(Change_Event)(0),             // 2: tokenvault.storage.v1.Change.Event
+	(*Keyset)(nil),                // 3: tokenvault.storage.v1.Keyset
+	(*ConnectionKey)(nil),         // 4: tokenvault.storage.v1.ConnectionKey
+	(*Connection)(nil),            // 5: tokenvault.storage.v1.Connection
+	(*RefreshIntent)(nil),         // 6: tokenvault.storage.v1.RefreshIntent
+	(*Grant)(nil),                 // 7: tokenvault.storage.v1.Grant
+	(*Account)(nil),               // 8: tokenvault.storage.v1.Account
+	(*Session)(nil),               // 9: tokenvault.storage.v1.Session
+	(*Flow)(nil),                  // 10: tokenvault.storage.v1.Flow
+	(*Due)(nil),                   // 11: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 12: tokenvault.storage.v1.RevocationRequest
+	(*Change)(nil),                // 13: tokenvault.storage.v1.Change
+	(*Usage)(nil),                 // 14: tokenvault.storage.v1.Usage
+	nil,                           // 15: tokenvault.storage.v1.Connection.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	11, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	4,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
-	4,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	11, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	11, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	5,  // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	10, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
-	11, // 8: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 9: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	2,  // 10: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	11, // 11: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 12: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	11, // 13: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 14: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	7,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
+	7,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
+	16, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	16, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	8,  // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
+	15, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	6,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
+	16, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	16, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	16, // 11: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	16, // 12: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 13: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	16, // 14: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
+	4,  // 16: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	16, // 17: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 18: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
+	16, // 19: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 20: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	16, // 21: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 22: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	16, // 23: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	5,  // 24: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	16, // 25: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -897,8 +1341,8 @@ func file_tokenvault_storage_v1_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   10,
+			NumEnums:      3,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
