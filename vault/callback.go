@@ -152,7 +152,12 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	conn, err := v.storeCandidate(ctx, f, id, grantRecord(token, asked))
+	grant := grantRecord(token, asked, f.provider.Definition().Refresh.Lifetime)
+	if grant.Scopes == nil {
+		// What is left out is as it was asked for (RFC 6749, section 5.1).
+		grant.Scopes = f.provider.ScopesFor(f.session.GetScopes())
+	}
+	conn, err := v.storeCandidate(ctx, f, id, grant)
 	if err != nil {
 		return nil, err
 	}
@@ -217,21 +222,17 @@ func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, gr
 	if err != nil {
 		return nil, err
 	}
-	retry, err := v.dueOp(id, v.now().Add(retryAfter))
-	if err != nil {
-		return nil, err
-	}
 	var conn *storagev1.Connection
 	err = persist(ctx, func() (err error) {
 		conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
 			c.Key = f.session.GetKey()
 			c.Candidate = grant
 			c.CaptureAttempts = 0
+			schedule(c, v.now().Add(retryAfter))
 			return nil
-		}, used, retry)
+		}, used)
 		return err
 	})
-	v.due.wake()
 	return conn, err
 }
 
@@ -242,7 +243,7 @@ func persist(ctx context.Context, commit func() error) error {
 	pause := 100 * time.Millisecond
 	for attempt := 1; ; attempt++ {
 		err := commit()
-		if err == nil || attempt == attempts || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrClosed) {
+		if err == nil || attempt == attempts || !isMediumFault(err) {
 			return err
 		}
 		select {
@@ -252,6 +253,16 @@ func persist(ctx context.Context, commit func() error) error {
 			pause *= 2
 		}
 	}
+}
+
+// isMediumFault reports whether an error of a commit may pass by itself.
+func isMediumFault(err error) bool {
+	for _, final := range []error{store.ErrConflict, store.ErrNotFound, store.ErrClosed, store.ErrLockLost, errSuperseded} {
+		if errors.Is(err, final) {
+			return false
+		}
+	}
+	return true
 }
 
 // redeemError says what a person can do about a code that was not redeemed.

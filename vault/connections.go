@@ -167,20 +167,26 @@ func (v *Vault) describe(ctx context.Context, id string, c *storagev1.Connection
 	if err != nil {
 		return Connection{}, err
 	}
+	conn := describeRecord(c)
+	conn.Status = statusOf(c, v.now())
+	conn.LastUsedTime = used
+	return conn, nil
+}
+
+// describeRecord leaves out what the record alone does not tell.
+func describeRecord(c *storagev1.Connection) Connection {
 	a := c.GetAccount()
 	return Connection{
 		Key:             keyOf(c.GetKey()),
-		Status:          statusOf(c, v.now()),
 		ConnectTime:     timeOf(c.GetConnectTime()),
 		LastRefreshTime: timeOf(c.GetLastRefreshTime()),
-		LastUsedTime:    used,
 		ExpireTime:      timeOf(c.GetGrant().GetExpireTime()),
 		Scopes:          c.GetGrant().GetScopes(),
 		Account:         Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
 		Metadata:        c.GetMetadata(),
 		Generation:      c.GetGeneration(),
 		Problem:         c.GetProblem(),
-	}, nil
+	}
 }
 
 func timeOf(t *timestamppb.Timestamp) time.Time {

@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
-	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
@@ -40,7 +41,8 @@ const disconnectPatience = 5 * time.Second
 
 // Disconnect deletes the connection, then revokes its tokens where the provider
 // can. Deleting comes first: from that moment on nobody gets them from here,
-// whatever the provider does.
+// whatever the provider does. Tokens whose revocation is not confirmed are kept,
+// apart from the connection, and the background goes on trying.
 func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, error) {
 	key, p, err := v.check(key)
 	if err != nil {
@@ -55,12 +57,12 @@ func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, erro
 	v.work.Add(1)
 	defer v.work.Done()
 
-	conn, err := v.deleteConnection(ctx, id)
+	requests, err := v.deleteConnection(ctx, id, p)
 	if err != nil {
 		return DisconnectResult{}, v.readError(err)
 	}
 	result := DisconnectResult{NextStep: p.Definition().DisconnectHint}
-	result.Revocation, err = revoke(ctx, p, conn)
+	result.Revocation, err = v.revokeNow(ctx, p, requests)
 	if result.Revocation == Revoked {
 		result.NextStep = ""
 	} else if result.NextStep == "" {
@@ -74,7 +76,9 @@ func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, erro
 	return result, nil
 }
 
-func (v *Vault) deleteConnection(ctx context.Context, id string) (*storagev1.Connection, error) {
+// deleteConnection deletes the connection and all that belongs to it, and in the
+// same commit stores which tokens are to be revoked.
+func (v *Vault) deleteConnection(ctx context.Context, id string, p *provider.Provider) ([]store.Record, error) {
 	patience, cancel := context.WithTimeout(ctx, disconnectPatience)
 	defer cancel()
 	if _, release, err := v.store.Lock(patience, connectionLock(id)); err == nil {
@@ -87,28 +91,48 @@ func (v *Vault) deleteConnection(ctx context.Context, id string) (*storagev1.Con
 		if err != nil {
 			return nil, err
 		}
+		requests, ops, err := v.deletion(id, conn, p)
+		if err != nil {
+			return nil, err
+		}
 		v.usage.forget(id)
-		_, err = v.store.Commit(ctx, store.Delete(key, revision), store.Delete(store.Key{Kind: kindUsage, ID: id}, store.Any))
+		_, err = v.store.Commit(ctx, append(ops, store.Delete(key, revision))...)
 		if !errors.Is(err, store.ErrConflict) {
-			return conn, err
+			return requests, err
 		}
 	}
 	return nil, fmt.Errorf("delete a connection: %w, %d times in a row", store.ErrConflict, maxConflicts)
 }
 
-// revoke revokes all that a connection held.
-func revoke(ctx context.Context, p *provider.Provider, conn *storagev1.Connection) (Revocation, error) {
-	for _, g := range []*storagev1.Grant{conn.GetGrant(), conn.GetCandidate()} {
-		if g == nil {
+// deletion returns what goes, and comes, with a connection that is deleted, and
+// the records of the revocations among it.
+func (v *Vault) deletion(id string, conn *storagev1.Connection, p *provider.Provider) (requests []store.Record, ops []store.Op, err error) {
+	ops, err = v.moveDue(id, conn, &storagev1.Connection{})
+	if err != nil {
+		return nil, nil, err
+	}
+	ops = append(ops, store.Delete(store.Key{Kind: kindUsage, ID: id}, store.Any))
+	logged, err := v.logChange(storagev1.Change_EVENT_DISCONNECTED, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	ops = append(ops, logged)
+	grants := []*storagev1.Grant{conn.GetGrant(), conn.GetCandidate()}
+	if r, ok := v.unsaved.take(id); ok {
+		grants = append(grants, &storagev1.Grant{AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal()})
+	}
+	for _, g := range grants {
+		if g == nil || p.Definition().RevokeURL == "" {
 			continue
 		}
-		err := p.Revoke(ctx, provider.Token{AccessToken: secret.New(g.GetAccessToken()), RefreshToken: secret.New(g.GetRefreshToken())})
-		if errors.Is(err, provider.ErrNotSupported) {
-			return RevocationNotSupported, nil
-		}
+		op, err := v.revocationOp(p, &storagev1.RevocationRequest{
+			Key: conn.GetKey(), AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), CreateTime: timestamppb.New(v.now()),
+		}, v.now().Add(revocationHeadStart))
 		if err != nil {
-			return RevocationFailed, err
+			return nil, nil, err
 		}
+		ops = append(ops, op)
+		requests = append(requests, store.Record{Key: op.Key, Value: op.Value})
 	}
-	return Revoked, nil
+	return requests, ops, nil
 }

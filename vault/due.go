@@ -4,123 +4,137 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"log/slog"
+	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// dueQueue is the background work that is still to be done, kept in the store
-// under keys that begin with the time when it is due: what comes next is always
-// at the front, and a restart forgets nothing.
+// The index of what is due has one entry for each connection that is to be
+// looked at some time: a token to refresh ahead of its end, a refresh token to
+// keep alive, a refresh that was begun and not ended, an account to look up. Its
+// store keys are provider (blind), time, connection: what comes next at a
+// provider is always at the front of that provider's part, and a provider that
+// is down holds up nobody else.
 //
-// An entry only says "look at this connection then". Looking decides what there
-// is to do, if anything; so entries that are no longer true do no harm.
-type dueQueue struct {
-	poke chan struct{}
-}
-
-func newDueQueue() dueQueue { return dueQueue{poke: make(chan struct{}, 1)} }
-
-// wake has the loop look at the queue now.
-func (q dueQueue) wake() {
-	select {
-	case q.poke <- struct{}{}:
-	default: // it is about to look anyway
-	}
-}
+// An entry only says "look at this connection then"; looking decides what there
+// is to do. A connection's record names the time of its entry, and both change
+// in one commit, so the index never has to be rebuilt.
 
 // dueTimeSize is the length of the time in a store key: milliseconds since 1970,
 // big-endian, so that bytes sort as times.
 const dueTimeSize = 8
 
-// dueIdle is how long the loop sleeps when nothing is due. Other processes put
-// work into the same queue without waking this one.
-const dueIdle = 30 * time.Second
-
-// dueBatch is how many entries are read at once.
-const dueBatch = 100
-
-// dueOp returns the Op that has the connection looked at when the time has come.
-func (v *Vault) dueOp(connectionID string, at time.Time) (store.Op, error) {
-	key := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
-	return v.records.put(store.Key{Kind: kindDue, ID: string(key) + connectionID}, &storagev1.Due{Connection: []byte(connectionID)}, store.Any)
+func timeKey(at time.Time) string {
+	return string(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())))
 }
 
-func dueTime(id string) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(id[:dueTimeSize]))))
+func keyTime(key string) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(key[:dueTimeSize]))))
 }
 
-// runDue works the queue off until ctx ends.
-func (v *Vault) runDue(ctx context.Context) {
-	for ctx.Err() == nil {
-		next, err := v.workDue(ctx)
-		if err != nil && ctx.Err() == nil {
-			v.log.LogAttrs(ctx, slog.LevelError, "background work failed", slog.Any("cause", err))
-		}
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-		case <-v.due.poke:
-		case <-timer.C:
-		}
-		timer.Stop()
+// dueKey is the store key of a connection's entry.
+func (v *Vault) dueKey(c *storagev1.Connection, id string) (store.Key, error) {
+	prefix, err := v.blind.provider(c.GetKey().GetProvider())
+	return store.Key{Kind: kindDue, ID: prefix + timeKey(c.GetDueTime().AsTime()) + id}, err
+}
+
+// dueEntry takes a store key of the index apart.
+func dueEntry(key string) (at time.Time, connectionID string) {
+	rest := key[keyring.BlindSize:]
+	return keyTime(rest), rest[dueTimeSize:]
+}
+
+// moveDue returns the Ops that take the connection's entry from where it was to
+// where the record now says it is.
+func (v *Vault) moveDue(id string, from, to *storagev1.Connection) ([]store.Op, error) {
+	if from.GetDueTime().AsTime().Equal(to.GetDueTime().AsTime()) && (from.GetDueTime() == nil) == (to.GetDueTime() == nil) {
+		return nil, nil
 	}
-}
-
-// workDue does what is due and returns how long to wait for what comes next.
-func (v *Vault) workDue(ctx context.Context) (time.Duration, error) {
-	for {
-		page, err := v.store.List(ctx, store.Key{Kind: kindDue}, "", dueBatch)
+	var ops []store.Op
+	if from.GetDueTime() != nil {
+		key, err := v.dueKey(from, id)
 		if err != nil {
-			return dueIdle, err
+			return nil, err
 		}
-		for _, rec := range page.Records {
-			if left := dueTime(rec.Key.ID).Sub(v.now()); left > 0 {
-				return min(left, dueIdle), nil
-			}
-			if err := v.workOne(ctx, rec); err != nil {
-				return dueIdle, err
-			}
+		ops = append(ops, store.Delete(key, store.Any))
+	}
+	if to.GetDueTime() != nil {
+		key, err := v.dueKey(to, id)
+		if err != nil {
+			return nil, err
 		}
-		if len(page.Records) < dueBatch {
-			return dueIdle, nil
+		op, err := v.records.put(key, &storagev1.Due{Connection: []byte(id)}, store.Any)
+		if err != nil {
+			return nil, err
 		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// due returns when a connection is next to be looked at. Zero: never.
+func due(c *storagev1.Connection, p *provider.Provider) time.Time {
+	g := c.GetGrant()
+	switch {
+	case g == nil || c.GetReauthorizationRequired():
+		return time.Time{}
+	case g.GetRefreshToken() != "":
+		return refreshTime(g, p.Definition().Refresh.IdleLimit)
+	default:
+		return timeOf(g.GetExpireTime())
 	}
 }
 
-// workOne looks at one connection, then takes the entry out of the queue. Where
-// the connection has to be looked at again, the next entry goes in with the same
-// commit: there is never more than one for each candidate.
-func (v *Vault) workOne(ctx context.Context, rec store.Record) error {
-	entry := new(storagev1.Due)
-	if err := v.records.open(rec, entry); err != nil {
-		return err
+// schedule has a connection looked at when the time has come. Milliseconds are
+// what the index can hold.
+func schedule(c *storagev1.Connection, at time.Time) {
+	c.DueTime = nil
+	if !at.IsZero() {
+		c.DueTime = timestamppb.New(at.Truncate(time.Millisecond))
 	}
-	id := string(entry.GetConnection())
+}
+
+// workDue does what is due for a connection. Afterwards its entry has moved or
+// is gone.
+func (v *Vault) workDue(ctx context.Context, p *provider.Provider, entry store.Key) error {
+	at, id := dueEntry(entry.ID)
 	conn := new(storagev1.Connection)
 	_, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	ops := []store.Op{store.Delete(rec.Key, rec.Revision)}
-	if p, ok := v.providers[conn.GetKey().GetProvider()]; ok && conn.GetCandidate() != nil {
-		again, err := v.retryCandidate(ctx, id, p)
-		if err != nil {
-			return err
-		}
-		if !again.IsZero() {
-			op, err := v.dueOp(id, again)
-			if err != nil {
-				return err
-			}
-			ops = append(ops, op)
-		}
+	if conn.GetDueTime() == nil || !conn.GetDueTime().AsTime().Equal(at) {
+		// What was deleted, or has moved, since the index was read.
+		_, err := v.store.Commit(ctx, store.Delete(entry, store.Any))
+		return err
 	}
-	_, err = v.store.Commit(ctx, ops...)
-	if errors.Is(err, store.ErrConflict) {
-		return nil // another process was faster
+	if conn.GetCandidate() != nil {
+		return v.retryCandidate(ctx, id, p)
+	}
+	_, renewErr := v.renew(ctx, id, p, want{ahead: true})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// Whatever came of it has moved the entry; where nothing did, such as when
+	// the store was full, it must not be looked at again at once.
+	_, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		if c.GetDueTime() == nil || c.GetDueTime().AsTime().After(at) {
+			return errUnchanged
+		}
+		schedule(c, v.now().Add(backoff(c.GetRefreshFailures())))
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
+	if renewErr != nil && ReasonOf(renewErr) == "" {
+		err = errors.Join(err, fmt.Errorf("refresh ahead: %w", renewErr))
 	}
 	return err
 }

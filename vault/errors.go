@@ -26,8 +26,17 @@ const (
 	InvalidPageSize         Reason = "INVALID_PAGE_SIZE"
 	InvalidPageToken        Reason = "INVALID_PAGE_TOKEN"
 	InvalidStatus           Reason = "INVALID_STATUS"
-	SessionExpired          Reason = "SESSION_EXPIRED"
-	SessionUsed             Reason = "SESSION_USED"
+	InvalidMinTTL           Reason = "INVALID_MIN_TTL"
+	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
+	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"
+	// ScopesMissing: the person has granted less than is required.
+	ScopesMissing Reason = "SCOPES_MISSING"
+	// NotRefreshable: there is nothing to refresh the connection with.
+	NotRefreshable Reason = "NOT_REFRESHABLE"
+	// ResumeTokenExpired: the change log does not go back that far.
+	ResumeTokenExpired Reason = "RESUME_TOKEN_EXPIRED"
+	SessionExpired     Reason = "SESSION_EXPIRED"
+	SessionUsed        Reason = "SESSION_USED"
 	// BrowserUnknown: the callback came in a browser that did not open the link.
 	BrowserUnknown Reason = "BROWSER_UNKNOWN"
 	// AccessDenied: the person, or the provider for the person, said no.
@@ -48,6 +57,8 @@ type Error struct {
 	// Field is the request field at fault, as the protos name it. Empty where
 	// the request is not at fault.
 	Field string
+	// Metadata is for programs (google.rpc.ErrorInfo.metadata). May be nil.
+	Metadata map[string]string
 	// RetryAfter is how long to wait before the call is worth trying again.
 	// Zero: not said.
 	RetryAfter time.Duration

@@ -9,20 +9,31 @@ import (
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
-// minTTL is how long a token must still work when it is handed out. A token is
-// refreshed when it has less left than this, or than half of its life where that
-// is shorter: else a provider of very short tokens would be asked at every read.
-const minTTL = 60 * time.Second
+// defaultMinTTL is how long a token must still work when it is handed out and the
+// caller has not said.
+const defaultMinTTL = 60 * time.Second
 
 // leastTTL is the least life with which a token is handed out when the provider
 // cannot be asked for a new one.
 const leastTTL = 10 * time.Second
 
-// action is what a reader of a connection has to do.
+// want is what somebody wants of a connection. The zero value is a caller's who
+// has not said.
+type want struct {
+	// minTTL is the life that the token must have left. 0: defaultMinTTL.
+	minTTL time.Duration
+	// newer asks for tokens of a later generation than this one, whatever life
+	// those at hand have left. 0: any will do.
+	newer int64
+	// ahead also wants done what is due ahead of need.
+	ahead bool
+}
+
+// action is what is to be done about a connection.
 type action int
 
 const (
-	// serve: the grant's access token works.
+	// serve: the grant's access token will do.
 	serve action = iota
 	// renew: the grant has to be refreshed, or the candidate put into service.
 	renew
@@ -30,8 +41,8 @@ const (
 	reauthorize
 )
 
-// assess decides what a reader of the connection has to do.
-func assess(c *storagev1.Connection, now time.Time) action {
+// assess decides what is to be done about a connection.
+func (w want) assess(c *storagev1.Connection, now time.Time) action {
 	dead := reauthorize
 	if c.GetCandidate() != nil {
 		dead = renew
@@ -40,14 +51,18 @@ func assess(c *storagev1.Connection, now time.Time) action {
 	if g == nil || c.GetReauthorizationRequired() {
 		return dead
 	}
+	refreshable := g.GetRefreshToken() != ""
+	if refreshable && (w.newer > 0 && c.GetGeneration() <= w.newer || w.ahead && isDue(c, now)) {
+		return renew
+	}
 	if g.GetExpireTime() == nil {
 		return serve
 	}
 	left := g.GetExpireTime().AsTime().Sub(now)
 	switch {
-	case left >= enough(g):
+	case left >= w.enough(g):
 		return serve
-	case g.GetRefreshToken() != "":
+	case refreshable:
 		return renew
 	case left > 0:
 		return serve // there is none better to be had
@@ -56,9 +71,19 @@ func assess(c *storagev1.Connection, now time.Time) action {
 	}
 }
 
-func enough(g *storagev1.Grant) time.Duration {
+func isDue(c *storagev1.Connection, now time.Time) bool {
+	return c.GetDueTime() != nil && !c.GetDueTime().AsTime().After(now)
+}
+
+// enough returns the life below which the grant is refreshed. It is less than
+// the grant's whole life, whatever was asked for: else a provider of short-lived
+// tokens would be asked at every read.
+func (w want) enough(g *storagev1.Grant) time.Duration {
 	life := g.GetExpireTime().AsTime().Sub(g.GetIssueTime().AsTime())
-	return min(minTTL, life/2)
+	if w.minTTL > 0 {
+		return min(w.minTTL, life*9/10)
+	}
+	return min(defaultMinTTL, life/2)
 }
 
 // stillWorks reports whether the grant can be handed out although it could not
@@ -89,7 +114,13 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	if c.GetReauthorizationRequired() && c.GetCandidate() == nil {
 		return NeedsReauthorization
 	}
-	if g.GetExpireTime() == nil || g.GetRefreshToken() != "" {
+	if g.GetRefreshToken() != "" {
+		if left := g.GetRefreshExpireTime().AsTime().Sub(now); endsForGood(g) && left < soon {
+			return ExpiringSoon
+		}
+		return Connected
+	}
+	if g.GetExpireTime() == nil {
 		return Connected
 	}
 	switch left := g.GetExpireTime().AsTime().Sub(now); {
@@ -102,9 +133,20 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	}
 }
 
+// endsForGood reports whether the refresh token has an end that refreshing does
+// not put off. Whether it does shows with the first refresh; until then, a refresh
+// token that lives longer than soon is taken at its word.
+func endsForGood(g *storagev1.Grant) bool {
+	if g.GetRefreshExpireTime() == nil {
+		return false
+	}
+	return g.GetRefreshExpireFixed() || g.GetRefreshExpireTime().AsTime().Sub(g.GetIssueTime().AsTime()) > soon
+}
+
 // grantRecord is what is stored of a token response. asked is when the request
-// was sent: the token's life began at that moment at the earliest.
-func grantRecord(t provider.Token, asked time.Time) *storagev1.Grant {
+// was sent: the token's life began at that moment at the earliest. lifetime is
+// the access token's where the provider does not tell it.
+func grantRecord(t provider.Token, asked time.Time, lifetime time.Duration) *storagev1.Grant {
 	g := &storagev1.Grant{
 		AccessToken:  t.AccessToken.Reveal(),
 		TokenType:    t.TokenType,
@@ -113,17 +155,24 @@ func grantRecord(t provider.Token, asked time.Time) *storagev1.Grant {
 		IssueTime:    timestamppb.New(asked),
 	}
 	if t.Lifetime > 0 {
-		g.ExpireTime = timestamppb.New(asked.Add(t.Lifetime))
+		lifetime = t.Lifetime
+	}
+	if lifetime > 0 {
+		g.ExpireTime = timestamppb.New(asked.Add(lifetime))
 	}
 	return g
 }
 
 // refreshedGrant is the grant after a refresh: what the response leaves out is
 // as it was (RFC 6749, sections 5.1 and 6).
-func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time) *storagev1.Grant {
-	g := grantRecord(t, asked)
+func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time, lifetime time.Duration) *storagev1.Grant {
+	g := grantRecord(t, asked, lifetime)
+	g.Rotation = storagev1.Grant_ROTATION_ROTATED
 	if g.RefreshToken == "" {
 		g.RefreshToken = old.GetRefreshToken()
+	}
+	if g.RefreshToken == old.GetRefreshToken() {
+		g.Rotation = storagev1.Grant_ROTATION_KEPT
 	}
 	if t.Scopes == nil {
 		g.Scopes = old.GetScopes()

@@ -133,6 +133,9 @@ func (b blind) connection(k Key) (string, error) {
 	return prefix + id, nil
 }
 
+// provider begins the store keys of what waits for a provider.
+func (b blind) provider(name string) (string, error) { return b.keyring.Blind("provider", name) }
+
 // session and flow hash what a browser brings, so that a copy of the store does
 // not let anybody finish a flow.
 func (b blind) session(session string) (string, error) { return b.keyring.Blind("session", session) }

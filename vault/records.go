@@ -19,6 +19,8 @@ const (
 	kindSessions    store.Kind = "sessions"
 	kindFlows       store.Kind = "flows"
 	kindDue         store.Kind = "due"
+	kindChanges     store.Kind = "changes"
+	kindRevocations store.Kind = "revocations"
 	kindUsage       store.Kind = "usage"
 )
 
@@ -76,30 +78,61 @@ var errUnchanged = errors.New("vault: nothing to change")
 // it reads and applies anew. change gets a new, empty connection where there is
 // none and create is set; else the error is store.ErrNotFound. It returns the
 // connection as stored.
+//
+// The connection's entry in the index of what is due, and the change log, follow
+// from what change has done: no change can forget them.
 func (v *Vault) updateConnection(ctx context.Context, id string, create bool, change func(*storagev1.Connection) error, extra ...store.Op) (*storagev1.Connection, error) {
-	key := store.Key{Kind: kindConnections, ID: id}
 	for range maxConflicts {
-		conn := new(storagev1.Connection)
-		revision, err := v.records.get(ctx, key, conn)
-		if errors.Is(err, store.ErrNotFound) && create {
-			revision, err = store.Absent, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := change(conn); errors.Is(err, errUnchanged) {
+		conn, ops, err := v.changeConnection(ctx, id, create, change)
+		if errors.Is(err, errUnchanged) {
 			return conn, nil
-		} else if err != nil {
-			return nil, err
 		}
-		op, err := v.records.put(key, conn, revision)
 		if err != nil {
 			return nil, err
 		}
-		_, err = v.store.Commit(ctx, append([]store.Op{op}, extra...)...)
+		_, err = v.store.Commit(ctx, append(ops, extra...)...)
+		if err == nil {
+			v.dueSoon(conn)
+			return conn, nil
+		}
 		if !errors.Is(err, store.ErrConflict) {
-			return conn, err
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("update a connection: %w, %d times in a row", store.ErrConflict, maxConflicts)
+}
+
+// changeConnection reads the connection, applies change to it, and returns it
+// with the Ops that store it and what follows from the change.
+func (v *Vault) changeConnection(ctx context.Context, id string, create bool, change func(*storagev1.Connection) error) (*storagev1.Connection, []store.Op, error) {
+	key := store.Key{Kind: kindConnections, ID: id}
+	before := new(storagev1.Connection)
+	revision, err := v.records.get(ctx, key, before)
+	if errors.Is(err, store.ErrNotFound) && create {
+		revision, err = store.Absent, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := proto.CloneOf(before)
+	if err := change(conn); err != nil {
+		return conn, nil, err
+	}
+	op, err := v.records.put(key, conn, revision)
+	if err != nil {
+		return nil, nil, err
+	}
+	moved, err := v.moveDue(id, before, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	ops := append(moved, op)
+	if event := eventOf(before, conn); event != storagev1.Change_EVENT_UNSPECIFIED {
+		op, err := v.logChange(event, conn)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, op)
+	}
+	return conn, ops, nil
 }

@@ -7,11 +7,8 @@ import (
 	"log/slog"
 	"sync"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
-	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
@@ -31,39 +28,45 @@ type renewal struct {
 // renew brings a connection up to date, once for all who ask meanwhile. The
 // renewal itself does not end when ctx does: a caller without patience must not
 // cost the others their token, nor burn a refresh token half-way.
-func (v *Vault) renew(ctx context.Context, id string, p *provider.Provider) (*storagev1.Connection, error) {
-	r := v.joinRenewal(ctx, id, p)
-	select {
-	case <-r.done:
-		return r.conn, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func (v *Vault) renew(ctx context.Context, id string, p *provider.Provider, w want) (*storagev1.Connection, error) {
+	for {
+		r, ours := v.joinRenewal(ctx, id, p, w)
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if ours || r.err != nil || w.assess(r.conn, v.now()) == serve {
+			return r.conn, r.err
+		}
+		// Somebody else's renewal, which was content with less.
 	}
 }
 
-func (v *Vault) joinRenewal(ctx context.Context, id string, p *provider.Provider) *renewal {
+// joinRenewal returns the renewal under way, or begins one.
+func (v *Vault) joinRenewal(ctx context.Context, id string, p *provider.Provider, w want) (r *renewal, ours bool) {
 	v.renewals.mu.Lock()
 	defer v.renewals.mu.Unlock()
 	if r, ok := v.renewals.running[id]; ok {
-		return r
+		return r, false
 	}
-	r := &renewal{done: make(chan struct{})}
+	r = &renewal{done: make(chan struct{})}
 	v.renewals.running[id] = r
 	own, cancel := detach(ctx)
 	v.work.Go(func() {
 		defer cancel()
-		r.conn, r.err = v.renewLocked(own, id, p)
+		r.conn, r.err = v.renewLocked(own, id, p, w)
 		v.renewals.mu.Lock()
 		delete(v.renewals.running, id)
 		v.renewals.mu.Unlock()
 		close(r.done)
 	})
-	return r
+	return r, true
 }
 
 // renewLocked takes the connection's lock, looks again whether the work is still
 // needed, and does it.
-func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider) (*storagev1.Connection, error) {
+func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider, w want) (*storagev1.Connection, error) {
 	held, release, conn, err := v.lockConnection(ctx, id)
 	if err != nil {
 		return nil, err
@@ -78,16 +81,33 @@ func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider
 			settleErr, conn.Candidate = err, nil // go by what else there is
 		}
 	}
-	switch assess(conn, v.now()) {
+	switch w.assess(conn, v.now()) {
 	case serve:
 		return conn, nil
 	case renew:
-		return v.refresh(held, id, p, conn)
+		return v.refreshOrServe(ctx, held, id, p, conn, w)
 	}
 	if ReasonOf(settleErr) == ProviderUnavailable {
 		return nil, settleErr
 	}
+	if w.ahead && conn.GetGrant() != nil && !conn.GetReauthorizationRequired() {
+		return nil, v.markEnded(ctx, id, p, conn)
+	}
 	return nil, errReauthorize(p, conn.GetProblem(), settleErr)
+}
+
+// refreshOrServe refreshes, and where that fails through no fault of the grant's
+// falls back on a token that still works, if it may.
+func (v *Vault) refreshOrServe(ctx, held context.Context, id string, p *provider.Provider, conn *storagev1.Connection, w want) (*storagev1.Connection, error) {
+	refreshed, err := v.refresh(ctx, held, id, p, conn)
+	if err == nil || w.newer > 0 || !stillWorks(conn, v.now()) {
+		return refreshed, err
+	}
+	if reason := ReasonOf(err); reason != ProviderUnavailable && reason != ProviderMisconfigured {
+		return nil, err
+	}
+	v.log.LogAttrs(ctx, slog.LevelWarn, "refresh failed, the token at hand still works", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", err))...)
+	return conn, nil
 }
 
 // lockConnection takes the lock under which a connection's tokens are changed,
@@ -107,129 +127,6 @@ func (v *Vault) lockConnection(ctx context.Context, id string) (held context.Con
 
 // connectionLock names a connection's lock.
 func connectionLock(id string) string { return "connection/" + id }
-
-// errSuperseded says that a connection was given other tokens, or deleted, while
-// its old ones were being refreshed.
-var errSuperseded = errors.New("vault: the connection changed meanwhile")
-
-// refresh uses the refresh token and stores what it brings before anybody gets
-// to see it.
-func (v *Vault) refresh(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
-	asked := v.now()
-	token, err := p.Refresh(ctx, secret.New(conn.GetGrant().GetRefreshToken()))
-	if err != nil {
-		return v.refreshFailed(ctx, id, p, conn, err)
-	}
-	var stored *storagev1.Connection
-	err = persist(ctx, func() (err error) {
-		stored, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
-			if !sameGrant(c, conn) {
-				return errSuperseded
-			}
-			c.Grant = refreshedGrant(c.GetGrant(), token, asked)
-			c.Generation++
-			c.LastRefreshTime = timestamppb.New(v.now())
-			c.Problem = ""
-			return nil
-		})
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errSuperseded) {
-		return nil, v.refreshedInVain(ctx, p, token, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("store refreshed tokens: %w", err)
-	}
-	v.log.LogAttrs(ctx, slog.LevelInfo, "token refreshed", append(keyAttrs(keyOf(stored.GetKey())), slog.Int64("generation", stored.GetGeneration()))...)
-	return stored, nil
-}
-
-// sameGrant reports whether two states of a connection hold the same grant. The
-// generation alone would not tell a connection from one that was disconnected
-// and made anew.
-func sameGrant(a, b *storagev1.Connection) bool {
-	return a.GetGeneration() == b.GetGeneration() && a.GetGrant().GetRefreshToken() == b.GetGrant().GetRefreshToken()
-}
-
-// refreshedInVain gives back tokens for which there is no connection any more.
-func (v *Vault) refreshedInVain(ctx context.Context, p *provider.Provider, token provider.Token, cause error) error {
-	if !errors.Is(cause, store.ErrNotFound) {
-		return cause
-	}
-	if err := p.Revoke(ctx, token); err != nil && !errors.Is(err, provider.ErrNotSupported) {
-		cause = errors.Join(cause, err)
-	}
-	return errNotConnected(cause)
-}
-
-// refreshFailed decides what a failed refresh means. Only the provider's word
-// that the grant is dead marks the connection.
-func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection, cause error) (*storagev1.Connection, error) {
-	if provider.KindOf(cause) == provider.InvalidGrant {
-		return nil, v.markDead(ctx, id, p, conn, cause)
-	}
-	if stillWorks(conn, v.now()) {
-		v.log.LogAttrs(ctx, slog.LevelWarn, "refresh failed, the token at hand still works", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", cause))...)
-		return conn, nil
-	}
-	if provider.KindOf(cause) == provider.Misconfigured {
-		return nil, misconfigured(p, cause)
-	}
-	return nil, unavailable(p, cause)
-}
-
-func (v *Vault) markDead(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection, cause error) error {
-	problem := fmt.Sprintf("%s no longer accepts this connection: access was removed there, or it was not used for too long.", p.DisplayName())
-	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
-		if !sameGrant(c, conn) {
-			return errSuperseded
-		}
-		c.ReauthorizationRequired = true
-		c.Problem = problem + " Connect it again."
-		return nil
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return errNotConnected(cause)
-	}
-	return errReauthorize(p, problem, errors.Join(cause, err))
-}
-
-func errReauthorize(p *provider.Provider, problem string, cause error) *Error {
-	if problem == "" {
-		problem = fmt.Sprintf("The token of %s has ended and cannot be refreshed.", p.DisplayName())
-	}
-	return &Error{
-		Reason:  ReauthorizationRequired,
-		Message: problem + " Call Connect and have the person open the link.",
-		Err:     cause,
-	}
-}
-
-func errNotConnected(cause error) *Error {
-	return &Error{
-		Reason:  NotConnected,
-		Message: "There is no such connection. Call Connect and have the person open the link.",
-		Err:     cause,
-	}
-}
-
-func misconfigured(p *provider.Provider, cause error) *Error {
-	return &Error{
-		Reason: ProviderMisconfigured,
-		Message: fmt.Sprintf("%s does not accept this vault as its client. The operator has to check client_id, client_secret and client_auth of provider %q; connections stay as they are.",
-			p.DisplayName(), p.Name()),
-		Err: cause,
-	}
-}
-
-func unavailable(p *provider.Provider, cause error) *Error {
-	return &Error{
-		Reason:     ProviderUnavailable,
-		Message:    fmt.Sprintf("%s is not answering as it should, and there is no token that still works. Try again.", p.DisplayName()),
-		RetryAfter: max(provider.RetryAfter(cause), retryAfter),
-		Err:        cause,
-	}
-}
 
 // readError turns a missing connection into what a caller is told.
 func (v *Vault) readError(err error) error {

@@ -83,14 +83,21 @@ func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, e
 // scopeToken is RFC 6749, section 3.3.
 var scopeToken = regexp.MustCompile(`\A[\x21\x23-\x5B\x5D-\x7E]+\z`)
 
-func (v *Vault) checkConnect(r ConnectRequest) error {
-	if len(r.Scopes) > maxScopes {
-		return invalid(InvalidScopes, "scopes", "at most 100")
+func checkScopes(reason Reason, field string, scopes []string) error {
+	if len(scopes) > maxScopes {
+		return invalid(reason, field, "at most 100")
 	}
-	for _, scope := range r.Scopes {
+	for _, scope := range scopes {
 		if len(scope) > maxScope || !scopeToken.MatchString(scope) {
-			return invalid(InvalidScopes, "scopes", "each 1 to 256 printable ASCII characters without spaces, quotes and backslashes")
+			return invalid(reason, field, "each 1 to 256 printable ASCII characters without spaces, quotes and backslashes")
 		}
+	}
+	return nil
+}
+
+func (v *Vault) checkConnect(r ConnectRequest) error {
+	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {
+		return err
 	}
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
 		return invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -55,7 +54,7 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 		}
 	}
 	if err := checkAccount(p, conn, captured.Account.ID); err != nil {
-		return nil, v.dropCandidate(ctx, id, conn, err)
+		return nil, v.dropCandidate(ctx, id, p, conn, err)
 	}
 	var stored *storagev1.Connection
 	err := persist(ctx, func() (err error) {
@@ -64,6 +63,7 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 				return errSuperseded
 			}
 			accept(c, captured, v.now())
+			schedule(c, due(c, p))
 			return nil
 		})
 		return err
@@ -100,6 +100,7 @@ func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) 
 	c.ReauthorizationRequired = false
 	c.Problem = ""
 	c.CaptureAttempts = 0
+	refreshEnded(c)
 }
 
 func accountName(a *storagev1.Account) string {
@@ -110,13 +111,6 @@ func accountName(a *storagev1.Account) string {
 	}
 	return a.GetId()
 }
-
-// retryAfter is the pause that callers are asked to make, and the first one that
-// the background makes.
-const retryAfter = 5 * time.Second
-
-// maxRetryAfter is the longest pause between two attempts of the background.
-const maxRetryAfter = time.Hour
 
 // maxCaptureAttempts is when the background gives up on a candidate: with the
 // pauses growing to an hour, after about two days.
@@ -134,7 +128,7 @@ func (v *Vault) captureFailed(ctx context.Context, id string, p *provider.Provid
 	}
 	candidate := conn.GetCandidate()
 	if candidate.GetExpireTime() != nil && !v.now().Before(candidate.GetExpireTime().AsTime()) {
-		return v.dropCandidate(ctx, id, conn, told)
+		return v.dropCandidate(ctx, id, p, conn, told)
 	}
 	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
 		if c.GetProblem() == told.Message {
@@ -149,53 +143,41 @@ func (v *Vault) captureFailed(ctx context.Context, id string, p *provider.Provid
 	return told
 }
 
-// retryCandidate tries to settle a candidate in the background. It returns when
-// to try again, or the zero time when there is nothing left to try.
-func (v *Vault) retryCandidate(ctx context.Context, id string, p *provider.Provider) (time.Time, error) {
-	_, renewErr := v.renew(ctx, id, p)
+// retryCandidate tries to settle a candidate in the background.
+func (v *Vault) retryCandidate(ctx context.Context, id string, p *provider.Provider) error {
+	_, renewErr := v.renew(ctx, id, p, want{})
 	if ctx.Err() != nil {
-		return time.Time{}, ctx.Err()
+		return ctx.Err()
 	}
-	var again time.Time
 	conn, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
 		if c.GetCandidate() == nil {
 			return errUnchanged
 		}
 		c.CaptureAttempts++
-		again = v.now().Add(backoff(c.GetCaptureAttempts()))
+		schedule(c, v.now().Add(max(backoff(c.GetCaptureAttempts()), provider.RetryAfter(renewErr))))
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && conn.GetCandidate() == nil {
-		return time.Time{}, nil
+		return nil
 	}
 	if err != nil {
-		return time.Time{}, err
+		return err
 	}
 	v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", renewErr))...)
 	if conn.GetCaptureAttempts() < maxCaptureAttempts {
-		return again, nil
+		return nil
 	}
 	told := &Error{Reason: ProviderUnavailable, Message: fmt.Sprintf("%s has never told which account the connection belongs to. Connect it again.", p.DisplayName())}
-	if err := v.dropCandidate(ctx, id, conn, told); !errors.Is(err, told) {
-		return time.Time{}, err
+	if err := v.dropCandidate(ctx, id, p, conn, told); !errors.Is(err, told) {
+		return err
 	}
-	return time.Time{}, nil
-}
-
-// backoff returns the pause after so many failed attempts: doubling, bounded,
-// and spread by a fifth so that those who failed together do not return together.
-func backoff(attempts int32) time.Duration {
-	pause := maxRetryAfter
-	if attempts < 10 {
-		pause = min(retryAfter<<attempts, maxRetryAfter)
-	}
-	return pause*9/10 + rand.N(pause/5)
+	return nil
 }
 
 // dropCandidate takes the candidate away and returns the reason, told. A
 // connection that works goes on as it was; one that has nothing else needs the
 // person again.
-func (v *Vault) dropCandidate(ctx context.Context, id string, conn *storagev1.Connection, told *Error) error {
+func (v *Vault) dropCandidate(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection, told *Error) error {
 	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
 		if c.GetCandidate().GetAccessToken() != conn.GetCandidate().GetAccessToken() {
 			return errUnchanged
@@ -206,6 +188,7 @@ func (v *Vault) dropCandidate(ctx context.Context, id string, conn *storagev1.Co
 			c.ReauthorizationRequired = true
 			c.Problem = told.Message
 		}
+		schedule(c, due(c, p))
 		return nil
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

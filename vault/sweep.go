@@ -13,13 +13,13 @@ import (
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// sweepInterval is how often sessions and flows past their end are deleted.
+// sweepInterval is how often records past their end are deleted.
 const sweepInterval = time.Minute
 
 // sweepBatch is how many records are looked at in one go.
 const sweepBatch = 500
 
-// runSweep deletes sessions and flows past their end until ctx ends.
+// runSweep deletes sessions, flows and changes past their end until ctx ends.
 func (v *Vault) runSweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -29,7 +29,7 @@ func (v *Vault) runSweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 			if err := v.sweep(ctx); err != nil && ctx.Err() == nil {
-				v.log.LogAttrs(ctx, slog.LevelError, "sessions past their end not deleted", slog.Any("cause", err))
+				v.log.LogAttrs(ctx, slog.LevelError, "records past their end not deleted", slog.Any("cause", err))
 			}
 		}
 	}
@@ -39,6 +39,7 @@ func (v *Vault) sweep(ctx context.Context) error {
 	return errors.Join(
 		v.sweepKind(ctx, kindSessions, func() expiring { return new(storagev1.Session) }),
 		v.sweepKind(ctx, kindFlows, func() expiring { return new(storagev1.Flow) }),
+		v.sweepChanges(ctx),
 	)
 }
 
@@ -73,6 +74,30 @@ func (v *Vault) sweepKind(ctx context.Context, kind store.Kind, empty func() exp
 		}
 		if len(page.Records) < sweepBatch {
 			return nil
+		}
+	}
+}
+
+// sweepChanges deletes what has fallen out of the change log. The oldest entries
+// are at the front, so the log is not read through.
+func (v *Vault) sweepChanges(ctx context.Context) error {
+	end := timeKey(v.now().Add(-ChangeRetention))
+	for {
+		page, err := v.store.List(ctx, store.Key{Kind: kindChanges}, "", sweepBatch)
+		if err != nil {
+			return err
+		}
+		var ops []store.Op
+		for _, rec := range page.Records {
+			if rec.Key.ID < end {
+				ops = append(ops, store.Delete(rec.Key, store.Any))
+			}
+		}
+		if len(ops) == 0 {
+			return nil
+		}
+		if _, err := v.store.Commit(ctx, ops...); err != nil {
+			return err
 		}
 	}
 }

@@ -54,9 +54,13 @@ type Vault struct {
 	log       *slog.Logger
 	now       func() time.Time
 	usage     usage
-	due       dueQueue
+
+	// By the names of providers.
+	breakers map[string]*breaker
+	queues   map[string]providerQueues
 
 	renewals renewals
+	unsaved  unsaved
 	// work counts what runs on contexts of its own, for Run to wait for.
 	work sync.WaitGroup
 }
@@ -83,8 +87,10 @@ func New(c Config) (*Vault, error) {
 		log:       c.Logger,
 		now:       c.Now,
 		usage:     newUsage(),
-		due:       newDueQueue(),
+		breakers:  make(map[string]*breaker, len(c.Providers)),
+		queues:    make(map[string]providerQueues, len(c.Providers)),
 		renewals:  renewals{running: make(map[string]*renewal)},
+		unsaved:   unsaved{kept: make(map[string]refreshed)},
 	}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
@@ -97,6 +103,10 @@ func New(c Config) (*Vault, error) {
 			return nil, fmt.Errorf("vault: two providers are named %q", p.Name())
 		}
 		v.providers[p.Name()] = p
+		v.breakers[p.Name()] = newBreaker()
+		if v.queues[p.Name()], err = v.newQueues(p); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }
@@ -108,12 +118,15 @@ func RedirectURL(publicURL, providerName string) string {
 	return publicURL + "/oauth/" + providerName + "/callback"
 }
 
-// Run does the background work until ctx ends: account details that are still
-// to be fetched, times of last use, sessions past their end. Then it waits for
-// what is under way on behalf of callers, and returns nil.
+// Run does the background work until ctx ends: tokens to refresh ahead of their
+// end, account details that are still to be fetched, revocations that are still to
+// be confirmed, times of last use, records past their end. Then it waits for what
+// is under way on behalf of callers, and returns nil.
 func (v *Vault) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
-	loops.Go(func() { v.runDue(ctx) })
+	for _, q := range v.queues {
+		loops.Go(func() { q.run(ctx) })
+	}
 	loops.Go(func() { v.runUsage(ctx) })
 	loops.Go(func() { v.runSweep(ctx) })
 	loops.Wait()

@@ -50,6 +50,9 @@ type Error struct {
 	Status int
 	// RetryAfter is what the provider asked for. 0: nothing.
 	RetryAfter time.Duration
+	// Unanswered: the request may have been carried out. It was sent, and what
+	// came back, if anything, does not tell.
+	Unanswered bool
 	// Err is the cause, if it is one that may be logged.
 	Err error
 }
@@ -90,25 +93,20 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// classify says what an answer of the token endpoint means. A code that is not
-// in the table is transient: wrongly declaring a grant dead costs a person's
-// time, wrongly trying again costs a request.
-func classify(code string, status int) Kind {
-	switch code {
-	case "invalid_grant", // RFC 6749, section 5.2
-		"bad_refresh_token", "bad_verification_code": // GitHub, for refresh tokens and codes
-		return InvalidGrant
-	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_request", // RFC 6749, section 5.2
-		"incorrect_client_credentials", "redirect_uri_mismatch", // GitHub
-		"invalid_client_id", "bad_client_secret", "bad_redirect_uri": // Slack
-		return Misconfigured
-	case "access_denied": // RFC 6749, section 4.1.2.1
-		return Denied
+// StatusOf returns the HTTP status of the answer that err is about. 0: there was
+// none.
+func StatusOf(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status
 	}
-	if code == "" && status == 401 {
-		return Misconfigured // the client was not accepted (RFC 6749, section 5.2)
-	}
-	return Transient
+	return 0
+}
+
+// Unanswered reports whether the request that failed may have been carried out.
+func Unanswered(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Unanswered
 }
 
 // SanitizeCode returns an error code that is safe to log: RFC 6749, section 5.2

@@ -133,10 +133,7 @@ type AuthorizationRequest struct {
 // AuthorizationURL returns where a browser goes to ask the person for consent
 // (RFC 6749, section 4.1.1).
 func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
-	wanted := r.Scopes
-	if len(wanted) == 0 {
-		wanted = p.definition.Scopes
-	}
+	wanted := p.ScopesFor(r.Scopes)
 	var options []oauth2.AuthCodeOption
 	for name, value := range p.definition.AuthorizeParams {
 		options = append(options, oauth2.SetAuthURLParam(name, value))
@@ -155,6 +152,15 @@ func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
 		options = append(options, oauth2.S256ChallengeOption(r.Verifier.Reveal()))
 	}
 	return p.config().AuthCodeURL(r.State, options...)
+}
+
+// ScopesFor returns what a request asks for that names those scopes: them, or
+// where it names none, those of the definition.
+func (p *Provider) ScopesFor(named []string) []string {
+	if len(named) > 0 {
+		return named
+	}
+	return p.definition.Scopes
 }
 
 // CheckIssuer compares the iss of a callback with the definition's issuer (RFC

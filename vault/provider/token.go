@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -33,29 +35,44 @@ func (p *Provider) Exchange(ctx context.Context, code, verifier secret.String) (
 	if p.usesPKCE() {
 		options = append(options, oauth2.VerifierOption(verifier.Reveal()))
 	}
-	t, err := p.config().Exchange(p.withClient(ctx), code.Reveal(), options...)
-	return newToken("code exchange", t, err)
+	ctx, sent := traceSent(p.withClient(ctx))
+	t, err := p.config().Exchange(ctx, code.Reveal(), options...)
+	return newToken("code exchange", t, err, sent)
 }
 
 // Refresh uses a refresh token (RFC 6749, section 6). Where the provider rotates
 // refresh tokens, the old one is of no more use afterwards, whatever the error.
 func (p *Provider) Refresh(ctx context.Context, refreshToken secret.String) (Token, error) {
-	source := p.config().TokenSource(p.withClient(ctx), &oauth2.Token{RefreshToken: refreshToken.Reveal()})
-	t, err := source.Token()
-	return newToken("refresh", t, err)
+	ctx, sent := traceSent(p.withClient(ctx))
+	t, err := p.config().TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
+	return newToken("refresh", t, err, sent)
+}
+
+// traceSent has sent tell, afterwards, whether a request has left for the
+// provider. Without a connection it has not; once its headers are written, nobody
+// here can know what became of it.
+func traceSent(ctx context.Context) (traced context.Context, sent *atomic.Bool) {
+	sent = new(atomic.Bool)
+	sent.Store(true) // a transport that does not trace may have sent it
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { sent.Store(false) },
+		WroteHeaders: func() { sent.Store(true) },
+	}), sent
 }
 
 func (p *Provider) withClient(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, p.tokens)
 }
 
-func newToken(op string, t *oauth2.Token, err error) (Token, error) {
+func newToken(op string, t *oauth2.Token, err error, sent *atomic.Bool) (Token, error) {
 	if err != nil {
-		return Token{}, tokenError(op, err)
+		e := tokenError(op, err)
+		e.Unanswered = sent.Load() && e.Kind == Transient && (e.Status == 0 || mayHaveActed(e.Status))
+		return Token{}, e
 	}
 	for _, text := range []string{t.AccessToken, t.RefreshToken} {
 		if len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return Token{}, &Error{Op: op, Err: errors.New("the token is longer than 16 KiB or holds characters that tokens cannot have")}
+			return Token{}, &Error{Op: op, Unanswered: true, Err: errors.New("the token is longer than 16 KiB or holds characters that tokens cannot have")}
 		}
 	}
 	out := Token{

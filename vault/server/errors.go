@@ -29,12 +29,15 @@ func codeOf(reason vault.Reason) codes.Code {
 	case vault.ProviderUnavailable:
 		return codes.Unavailable
 	case vault.ReauthorizationRequired, vault.ProviderMisconfigured, vault.SessionExpired, vault.SessionUsed,
-		vault.AuthorizationFailed, vault.AccountMismatch:
+		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable:
 		return codes.FailedPrecondition
+	case vault.ResumeTokenExpired:
+		return codes.OutOfRange
 	case vault.AccessDenied, vault.BrowserUnknown:
 		return codes.PermissionDenied
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
-		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus:
+		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
+		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken:
 		return codes.InvalidArgument
 	default:
 		return codes.Internal
@@ -70,6 +73,8 @@ func (r reporter) translate(ctx context.Context, err error) (*status.Status, str
 		return newStatus(codes.Unauthenticated, "CALLER_UNKNOWN", "Send `authorization: Bearer <caller token>` with a token that the vault's configuration knows."), "CALLER_UNKNOWN"
 	case errors.Is(err, errForbidden):
 		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
+	case errors.Is(err, errStopping):
+		return newStatus(codes.Unavailable, "STOPPING", "The vault is stopping. Call again."), "STOPPING"
 	case ctx.Err() != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(context.Cause(ctx)), "CALLER_GONE"
 	}
@@ -90,11 +95,14 @@ func engineStatus(e *vault.Error) *status.Status {
 	if e.RetryAfter > 0 {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
 	}
-	return newStatus(codeOf(e.Reason), string(e.Reason), e.Message, details...)
+	return statusOfInfo(codeOf(e.Reason), e.Message, &errdetails.ErrorInfo{Reason: string(e.Reason), Domain: errorDomain, Metadata: e.Metadata}, details...)
 }
 
-func newStatus(code codes.Code, reason, message string, details ...protoadapt.MessageV1) *status.Status {
-	info := &errdetails.ErrorInfo{Reason: reason, Domain: errorDomain}
+func newStatus(code codes.Code, reason, message string) *status.Status {
+	return statusOfInfo(code, message, &errdetails.ErrorInfo{Reason: reason, Domain: errorDomain})
+}
+
+func statusOfInfo(code codes.Code, message string, info *errdetails.ErrorInfo, details ...protoadapt.MessageV1) *status.Status {
 	st, err := status.New(code, message).WithDetails(append([]protoadapt.MessageV1{info}, details...)...)
 	if err != nil {
 		return status.New(code, message) // cannot be: the details are our own

@@ -20,6 +20,8 @@ type guard struct {
 	methods  map[string]method
 	policy   *access.Policy
 	report   reporter
+	// stopping ends when the server begins to stop.
+	stopping context.Context
 }
 
 // unary guards calls with one request and one answer.
@@ -36,16 +38,6 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 		return nil, g.report.status(ctx, info.FullMethod, req, err)
 	}
 	return resp, nil
-}
-
-// stream guards the streaming methods of gRPC's own services. They name no
-// subject, so there is nothing to authorise beyond the method.
-func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	ctx, err := g.admit(ss.Context(), info.FullMethod)
-	if err != nil {
-		return g.report.status(ctx, info.FullMethod, nil, err)
-	}
-	return handler(srv, ss)
 }
 
 // admit decides whether the method may be called here by whoever is calling. The
@@ -105,8 +97,9 @@ func callerFrom(ctx context.Context) *access.Caller {
 	return caller
 }
 
-// authorize compares what a request names with what the caller may reach. A list
-// may leave a name out: the engine then shows only what the caller may see.
+// authorize compares what a request names with what the caller may reach. Lists
+// and watches may leave a name out: the engine then shows only what the caller may
+// see.
 func authorize(ctx context.Context, req any) error {
 	caller := callerFrom(ctx)
 	if caller == nil {
@@ -120,7 +113,11 @@ func authorize(ctx context.Context, req any) error {
 		return errForbidden // a request that names nothing needs a rule of its own
 	}
 	subject, provider := named.GetSubject(), named.GetProvider()
-	_, isList := req.(*tokenvaultv1.ListConnectionsRequest)
+	isList := false
+	switch req.(type) {
+	case *tokenvaultv1.ListConnectionsRequest, *tokenvaultv1.WatchConnectionsRequest:
+		isList = true
+	}
 	if (subject != "" || !isList) && !caller.MayUseSubject(subject) {
 		return errForbidden
 	}

@@ -51,11 +51,13 @@ func (m method) servedOn(l listener) bool {
 // missing is refused, and a test fails.
 func methods() map[string]method {
 	return map[string]method{
-		tokenvaultv1.VaultService_Connect_FullMethodName:         {name: "Connect", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_GetCredentials_FullMethodName:  {name: "GetCredentials", who: allowedCaller, public: true},
-		tokenvaultv1.VaultService_GetConnection_FullMethodName:   {name: "GetConnection", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_ListConnections_FullMethodName: {name: "ListConnections", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_Disconnect_FullMethodName:      {name: "Disconnect", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_Connect_FullMethodName:           {name: "Connect", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_GetCredentials_FullMethodName:    {name: "GetCredentials", who: allowedCaller, public: true},
+		tokenvaultv1.VaultService_RefreshConnection_FullMethodName: {name: "RefreshConnection", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_WatchConnections_FullMethodName:  {name: "WatchConnections", who: allowedCaller, public: true},
+		tokenvaultv1.VaultService_GetConnection_FullMethodName:     {name: "GetConnection", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_ListConnections_FullMethodName:   {name: "ListConnections", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_Disconnect_FullMethodName:        {name: "Disconnect", who: allowedCaller, public: true, gateway: true},
 
 		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
 		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},

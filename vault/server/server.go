@@ -36,6 +36,7 @@ type Server struct {
 	gateway *grpc.Server
 	health  *health.Server
 	inside  *bufconn.Listener
+	endAll  context.CancelFunc // of streams
 }
 
 // Limits of the listeners.
@@ -58,9 +59,14 @@ func New(c Config) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	report := reporter{log: log}
+	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
+	guardOf := func(l listener) guard {
+		return guard{listener: l, methods: methods(), policy: c.Policy, report: report, stopping: stopping}
+	}
 	s := &Server{
-		public:  newGRPC(guard{listener: publicListener, methods: methods(), policy: c.Policy, report: report}),
-		gateway: newGRPC(guard{listener: gatewayListener, methods: methods(), policy: c.Policy, report: report}),
+		public:  newGRPC(guardOf(publicListener)),
+		gateway: newGRPC(guardOf(gatewayListener)),
+		endAll:  endAll,
 		health:  health.NewServer(),
 		inside:  bufconn.Listen(insideBuffer),
 	}
@@ -116,6 +122,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 
 func (s *Server) stop() {
 	s.health.Shutdown()
+	s.endAll()
 	stopped := make(chan struct{})
 	go func() {
 		s.public.GracefulStop()

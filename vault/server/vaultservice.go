@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -51,7 +52,11 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 }
 
 func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCredentialsRequest) (*tokenvaultv1.GetCredentialsResponse, error) {
-	creds, err := s.vault.GetCredentials(ctx, keyOf(ctx, r))
+	minTTL, err := duration(r.GetMinTtl())
+	if err != nil {
+		return nil, err
+	}
+	creds, err := s.vault.GetCredentials(ctx, vault.CredentialsRequest{Key: keyOf(ctx, r), MinTTL: minTTL, RequiredScopes: r.GetRequiredScopes()})
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +74,25 @@ func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCr
 		Source:     tokenvaultv1.CredentialSource_CREDENTIAL_SOURCE_OAUTH,
 		Generation: creds.Generation,
 	}, nil
+}
+
+// duration reads min_ttl. Absent is 0.
+func duration(d *durationpb.Duration) (time.Duration, error) {
+	if d == nil {
+		return 0, nil
+	}
+	if err := d.CheckValid(); err != nil {
+		return 0, &vault.Error{Reason: vault.InvalidMinTTL, Field: "min_ttl", Message: "min_ttl: is not a duration"}
+	}
+	return d.AsDuration(), nil
+}
+
+func (s *vaultService) RefreshConnection(ctx context.Context, r *tokenvaultv1.RefreshConnectionRequest) (*tokenvaultv1.RefreshConnectionResponse, error) {
+	conn, err := s.vault.RefreshConnection(ctx, keyOf(ctx, r))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.RefreshConnectionResponse{Connection: connection(conn)}, nil
 }
 
 func (s *vaultService) GetConnection(ctx context.Context, r *tokenvaultv1.GetConnectionRequest) (*tokenvaultv1.GetConnectionResponse, error) {

@@ -16,6 +16,7 @@ package tokenvaultv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -131,6 +132,69 @@ func (ConnectionStatus) EnumDescriptor() ([]byte, []int) {
 	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{1}
 }
 
+type ConnectionEvent int32
+
+const (
+	ConnectionEvent_CONNECTION_EVENT_UNSPECIFIED ConnectionEvent = 0
+	// Nothing has happened: the answer says where to go on.
+	ConnectionEvent_CONNECTION_EVENT_CHECKPOINT ConnectionEvent = 1
+	// The person has finished a flow.
+	ConnectionEvent_CONNECTION_EVENT_CONNECTED ConnectionEvent = 2
+	// There are new tokens.
+	ConnectionEvent_CONNECTION_EVENT_REFRESHED ConnectionEvent = 3
+	// The grant is dead.
+	ConnectionEvent_CONNECTION_EVENT_REAUTHORIZATION_REQUIRED ConnectionEvent = 4
+	// The connection was deleted.
+	ConnectionEvent_CONNECTION_EVENT_DISCONNECTED ConnectionEvent = 5
+)
+
+// Enum value maps for ConnectionEvent.
+var (
+	ConnectionEvent_name = map[int32]string{
+		0: "CONNECTION_EVENT_UNSPECIFIED",
+		1: "CONNECTION_EVENT_CHECKPOINT",
+		2: "CONNECTION_EVENT_CONNECTED",
+		3: "CONNECTION_EVENT_REFRESHED",
+		4: "CONNECTION_EVENT_REAUTHORIZATION_REQUIRED",
+		5: "CONNECTION_EVENT_DISCONNECTED",
+	}
+	ConnectionEvent_value = map[string]int32{
+		"CONNECTION_EVENT_UNSPECIFIED":              0,
+		"CONNECTION_EVENT_CHECKPOINT":               1,
+		"CONNECTION_EVENT_CONNECTED":                2,
+		"CONNECTION_EVENT_REFRESHED":                3,
+		"CONNECTION_EVENT_REAUTHORIZATION_REQUIRED": 4,
+		"CONNECTION_EVENT_DISCONNECTED":             5,
+	}
+)
+
+func (x ConnectionEvent) Enum() *ConnectionEvent {
+	p := new(ConnectionEvent)
+	*p = x
+	return p
+}
+
+func (x ConnectionEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConnectionEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenvault_v1_vault_proto_enumTypes[2].Descriptor()
+}
+
+func (ConnectionEvent) Type() protoreflect.EnumType {
+	return &file_tokenvault_v1_vault_proto_enumTypes[2]
+}
+
+func (x ConnectionEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConnectionEvent.Descriptor instead.
+func (ConnectionEvent) EnumDescriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
+}
+
 type Revocation int32
 
 const (
@@ -170,11 +234,11 @@ func (x Revocation) String() string {
 }
 
 func (Revocation) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_v1_vault_proto_enumTypes[2].Descriptor()
+	return file_tokenvault_v1_vault_proto_enumTypes[3].Descriptor()
 }
 
 func (Revocation) Type() protoreflect.EnumType {
-	return &file_tokenvault_v1_vault_proto_enumTypes[2]
+	return &file_tokenvault_v1_vault_proto_enumTypes[3]
 }
 
 func (x Revocation) Number() protoreflect.EnumNumber {
@@ -183,7 +247,7 @@ func (x Revocation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Revocation.Descriptor instead.
 func (Revocation) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{3}
 }
 
 type ConnectRequest struct {
@@ -350,9 +414,15 @@ type GetCredentialsRequest struct {
 	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
 	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	// Empty means "default".
-	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	// The life that the token must have left, at most 24 hours. One with less is
+	// refreshed first. Where the provider does not issue tokens that live as long,
+	// the best to be had is returned. Absent: 60 seconds.
+	MinTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
+	// Scopes that must all have been granted, at most 100.
+	RequiredScopes []string `protobuf:"bytes,5,rep,name=required_scopes,json=requiredScopes,proto3" json:"required_scopes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetCredentialsRequest) Reset() {
@@ -404,6 +474,20 @@ func (x *GetCredentialsRequest) GetLabel() string {
 		return x.Label
 	}
 	return ""
+}
+
+func (x *GetCredentialsRequest) GetMinTtl() *durationpb.Duration {
+	if x != nil {
+		return x.MinTtl
+	}
+	return nil
+}
+
+func (x *GetCredentialsRequest) GetRequiredScopes() []string {
+	if x != nil {
+		return x.RequiredScopes
+	}
+	return nil
 }
 
 type GetCredentialsResponse struct {
@@ -1047,6 +1131,255 @@ func (x *ListConnectionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type RefreshConnectionRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Empty means "default".
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshConnectionRequest) Reset() {
+	*x = RefreshConnectionRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshConnectionRequest) ProtoMessage() {}
+
+func (x *RefreshConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshConnectionRequest.ProtoReflect.Descriptor instead.
+func (*RefreshConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RefreshConnectionRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *RefreshConnectionRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RefreshConnectionRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+type RefreshConnectionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshConnectionResponse) Reset() {
+	*x = RefreshConnectionResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshConnectionResponse) ProtoMessage() {}
+
+func (x *RefreshConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshConnectionResponse.ProtoReflect.Descriptor instead.
+func (*RefreshConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefreshConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+type WatchConnectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only this subject's. Empty: every subject's that the caller may see.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Only this provider's. Empty: all.
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Only changes into this status. Unspecified: all.
+	Status ConnectionStatus `protobuf:"varint,3,opt,name=status,proto3,enum=tokenvault.v1.ConnectionStatus" json:"status,omitempty"`
+	// That of the last answer seen. Empty: only changes to come.
+	ResumeToken   string `protobuf:"bytes,4,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchConnectionsRequest) Reset() {
+	*x = WatchConnectionsRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchConnectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchConnectionsRequest) ProtoMessage() {}
+
+func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchConnectionsRequest.ProtoReflect.Descriptor instead.
+func (*WatchConnectionsRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WatchConnectionsRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *WatchConnectionsRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *WatchConnectionsRequest) GetStatus() ConnectionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED
+}
+
+func (x *WatchConnectionsRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+type WatchConnectionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Event ConnectionEvent        `protobuf:"varint,1,opt,name=event,proto3,enum=tokenvault.v1.ConnectionEvent" json:"event,omitempty"`
+	// As it was after the change; before it, for DISCONNECTED. Absent in a
+	// checkpoint. last_used_time is not set.
+	Connection *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Where to go on after this answer. It is no secret.
+	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// When it happened.
+	EventTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchConnectionsResponse) Reset() {
+	*x = WatchConnectionsResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchConnectionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchConnectionsResponse) ProtoMessage() {}
+
+func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchConnectionsResponse.ProtoReflect.Descriptor instead.
+func (*WatchConnectionsResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchConnectionsResponse) GetEvent() ConnectionEvent {
+	if x != nil {
+		return x.Event
+	}
+	return ConnectionEvent_CONNECTION_EVENT_UNSPECIFIED
+}
+
+func (x *WatchConnectionsResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+func (x *WatchConnectionsResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+func (x *WatchConnectionsResponse) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
 type DisconnectRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
@@ -1059,7 +1392,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1404,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1417,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DisconnectRequest) GetSubject() string {
@@ -1120,7 +1453,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1465,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1478,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DisconnectResponse) GetRevocation() Revocation {
@@ -1166,7 +1499,7 @@ var File_tokenvault_v1_vault_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x19tokenvault/v1/vault.proto\x12\rtokenvault.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n" +
+	"\x19tokenvault/v1/vault.proto\x12\rtokenvault.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n" +
 	"\x0eConnectRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1181,11 +1514,13 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"connectUrl\x12\x18\n" +
 	"\asession\x18\x02 \x01(\tR\asession\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"o\n" +
+	"expireTime\"\xc0\x01\n" +
 	"\x15GetCredentialsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05label\x18\x03 \x01(\tR\x05labelJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06\"\xe4\x04\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x122\n" +
+	"\amin_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12'\n" +
+	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\"\xe4\x04\n" +
 	"\x16GetCredentialsResponse\x124\n" +
 	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1255,7 +1590,28 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\"~\n" +
 	"\x17ListConnectionsResponse\x12;\n" +
 	"\vconnections\x18\x01 \x03(\v2\x19.tokenvault.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x18RefreshConnectionRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"V\n" +
+	"\x19RefreshConnectionResponse\x129\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection\"\xab\x01\n" +
+	"\x17WatchConnectionsRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x127\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1f.tokenvault.v1.ConnectionStatusR\x06status\x12!\n" +
+	"\fresume_token\x18\x04 \x01(\tR\vresumeToken\"\xe9\x01\n" +
+	"\x18WatchConnectionsResponse\x124\n" +
+	"\x05event\x18\x01 \x01(\x0e2\x1e.tokenvault.v1.ConnectionEventR\x05event\x129\n" +
+	"\n" +
+	"connection\x18\x02 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection\x12!\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeToken\x129\n" +
+	"\n" +
+	"event_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\"_\n" +
 	"\x11DisconnectRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1272,18 +1628,27 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x1dCONNECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bCONNECTION_STATUS_CONNECTED\x10\x01\x12#\n" +
 	"\x1fCONNECTION_STATUS_EXPIRING_SOON\x10\x02\x12.\n" +
-	"*CONNECTION_STATUS_REAUTHORIZATION_REQUIRED\x10\x03*u\n" +
+	"*CONNECTION_STATUS_REAUTHORIZATION_REQUIRED\x10\x03*\xe6\x01\n" +
+	"\x0fConnectionEvent\x12 \n" +
+	"\x1cCONNECTION_EVENT_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bCONNECTION_EVENT_CHECKPOINT\x10\x01\x12\x1e\n" +
+	"\x1aCONNECTION_EVENT_CONNECTED\x10\x02\x12\x1e\n" +
+	"\x1aCONNECTION_EVENT_REFRESHED\x10\x03\x12-\n" +
+	")CONNECTION_EVENT_REAUTHORIZATION_REQUIRED\x10\x04\x12!\n" +
+	"\x1dCONNECTION_EVENT_DISCONNECTED\x10\x05*u\n" +
 	"\n" +
 	"Revocation\x12\x1a\n" +
 	"\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REVOCATION_REVOKED\x10\x01\x12\x1c\n" +
 	"\x18REVOCATION_NOT_SUPPORTED\x10\x02\x12\x15\n" +
-	"\x11REVOCATION_FAILED\x10\x032\xc8\x03\n" +
+	"\x11REVOCATION_FAILED\x10\x032\x97\x05\n" +
 	"\fVaultService\x12H\n" +
 	"\aConnect\x12\x1d.tokenvault.v1.ConnectRequest\x1a\x1e.tokenvault.v1.ConnectResponse\x12]\n" +
-	"\x0eGetCredentials\x12$.tokenvault.v1.GetCredentialsRequest\x1a%.tokenvault.v1.GetCredentialsResponse\x12Z\n" +
+	"\x0eGetCredentials\x12$.tokenvault.v1.GetCredentialsRequest\x1a%.tokenvault.v1.GetCredentialsResponse\x12f\n" +
+	"\x11RefreshConnection\x12'.tokenvault.v1.RefreshConnectionRequest\x1a(.tokenvault.v1.RefreshConnectionResponse\x12Z\n" +
 	"\rGetConnection\x12#.tokenvault.v1.GetConnectionRequest\x1a$.tokenvault.v1.GetConnectionResponse\x12`\n" +
-	"\x0fListConnections\x12%.tokenvault.v1.ListConnectionsRequest\x1a&.tokenvault.v1.ListConnectionsResponse\x12Q\n" +
+	"\x0fListConnections\x12%.tokenvault.v1.ListConnectionsRequest\x1a&.tokenvault.v1.ListConnectionsResponse\x12e\n" +
+	"\x10WatchConnections\x12&.tokenvault.v1.WatchConnectionsRequest\x1a'.tokenvault.v1.WatchConnectionsResponse0\x01\x12Q\n" +
 	"\n" +
 	"Disconnect\x12 .tokenvault.v1.DisconnectRequest\x1a!.tokenvault.v1.DisconnectResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
 
@@ -1299,64 +1664,80 @@ func file_tokenvault_v1_vault_proto_rawDescGZIP() []byte {
 	return file_tokenvault_v1_vault_proto_rawDescData
 }
 
-var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_tokenvault_v1_vault_proto_goTypes = []any{
-	(CredentialSource)(0),           // 0: tokenvault.v1.CredentialSource
-	(ConnectionStatus)(0),           // 1: tokenvault.v1.ConnectionStatus
-	(Revocation)(0),                 // 2: tokenvault.v1.Revocation
-	(*ConnectRequest)(nil),          // 3: tokenvault.v1.ConnectRequest
-	(*ConnectResponse)(nil),         // 4: tokenvault.v1.ConnectResponse
-	(*GetCredentialsRequest)(nil),   // 5: tokenvault.v1.GetCredentialsRequest
-	(*GetCredentialsResponse)(nil),  // 6: tokenvault.v1.GetCredentialsResponse
-	(*OAuth2Token)(nil),             // 7: tokenvault.v1.OAuth2Token
-	(*Account)(nil),                 // 8: tokenvault.v1.Account
-	(*Connection)(nil),              // 9: tokenvault.v1.Connection
-	(*GetConnectionRequest)(nil),    // 10: tokenvault.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),   // 11: tokenvault.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),  // 12: tokenvault.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil), // 13: tokenvault.v1.ListConnectionsResponse
-	(*DisconnectRequest)(nil),       // 14: tokenvault.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),      // 15: tokenvault.v1.DisconnectResponse
-	nil,                             // 16: tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	nil,                             // 17: tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	nil,                             // 18: tokenvault.v1.Connection.MetadataEntry
-	(*timestamppb.Timestamp)(nil),   // 19: google.protobuf.Timestamp
+	(CredentialSource)(0),             // 0: tokenvault.v1.CredentialSource
+	(ConnectionStatus)(0),             // 1: tokenvault.v1.ConnectionStatus
+	(ConnectionEvent)(0),              // 2: tokenvault.v1.ConnectionEvent
+	(Revocation)(0),                   // 3: tokenvault.v1.Revocation
+	(*ConnectRequest)(nil),            // 4: tokenvault.v1.ConnectRequest
+	(*ConnectResponse)(nil),           // 5: tokenvault.v1.ConnectResponse
+	(*GetCredentialsRequest)(nil),     // 6: tokenvault.v1.GetCredentialsRequest
+	(*GetCredentialsResponse)(nil),    // 7: tokenvault.v1.GetCredentialsResponse
+	(*OAuth2Token)(nil),               // 8: tokenvault.v1.OAuth2Token
+	(*Account)(nil),                   // 9: tokenvault.v1.Account
+	(*Connection)(nil),                // 10: tokenvault.v1.Connection
+	(*GetConnectionRequest)(nil),      // 11: tokenvault.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),     // 12: tokenvault.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),    // 13: tokenvault.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),   // 14: tokenvault.v1.ListConnectionsResponse
+	(*RefreshConnectionRequest)(nil),  // 15: tokenvault.v1.RefreshConnectionRequest
+	(*RefreshConnectionResponse)(nil), // 16: tokenvault.v1.RefreshConnectionResponse
+	(*WatchConnectionsRequest)(nil),   // 17: tokenvault.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),  // 18: tokenvault.v1.WatchConnectionsResponse
+	(*DisconnectRequest)(nil),         // 19: tokenvault.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),        // 20: tokenvault.v1.DisconnectResponse
+	nil,                               // 21: tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	nil,                               // 22: tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	nil,                               // 23: tokenvault.v1.Connection.MetadataEntry
+	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 25: google.protobuf.Duration
 }
 var file_tokenvault_v1_vault_proto_depIdxs = []int32{
-	19, // 0: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7,  // 1: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
-	19, // 2: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 3: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	17, // 4: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	8,  // 5: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
-	0,  // 6: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
-	1,  // 7: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
-	19, // 8: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	19, // 9: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	19, // 10: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
-	19, // 11: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 12: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
-	18, // 13: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
-	9,  // 14: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	1,  // 15: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
-	9,  // 16: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
-	2,  // 17: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
-	3,  // 18: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
-	5,  // 19: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
-	10, // 20: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
-	12, // 21: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
-	14, // 22: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
-	4,  // 23: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
-	6,  // 24: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
-	11, // 25: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
-	13, // 26: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
-	15, // 27: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
-	23, // [23:28] is the sub-list for method output_type
-	18, // [18:23] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	24, // 0: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
+	25, // 1: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
+	8,  // 2: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
+	24, // 3: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 4: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	22, // 5: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	9,  // 6: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
+	0,  // 7: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
+	1,  // 8: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
+	24, // 9: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	24, // 10: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	24, // 11: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
+	24, // 12: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
+	9,  // 13: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
+	23, // 14: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
+	10, // 15: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	1,  // 16: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	10, // 17: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
+	10, // 18: tokenvault.v1.RefreshConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	1,  // 19: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	2,  // 20: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
+	10, // 21: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
+	24, // 22: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
+	3,  // 23: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
+	4,  // 24: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
+	6,  // 25: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
+	15, // 26: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
+	11, // 27: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
+	13, // 28: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
+	17, // 29: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
+	19, // 30: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
+	5,  // 31: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
+	7,  // 32: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
+	16, // 33: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
+	12, // 34: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
+	14, // 35: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
+	18, // 36: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
+	20, // 37: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
+	31, // [31:38] is the sub-list for method output_type
+	24, // [24:31] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_vault_proto_init() }
@@ -1372,8 +1753,8 @@ func file_tokenvault_v1_vault_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_vault_proto_rawDesc), len(file_tokenvault_v1_vault_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   16,
+			NumEnums:      4,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

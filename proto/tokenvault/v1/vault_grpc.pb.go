@@ -26,11 +26,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VaultService_Connect_FullMethodName         = "/tokenvault.v1.VaultService/Connect"
-	VaultService_GetCredentials_FullMethodName  = "/tokenvault.v1.VaultService/GetCredentials"
-	VaultService_GetConnection_FullMethodName   = "/tokenvault.v1.VaultService/GetConnection"
-	VaultService_ListConnections_FullMethodName = "/tokenvault.v1.VaultService/ListConnections"
-	VaultService_Disconnect_FullMethodName      = "/tokenvault.v1.VaultService/Disconnect"
+	VaultService_Connect_FullMethodName           = "/tokenvault.v1.VaultService/Connect"
+	VaultService_GetCredentials_FullMethodName    = "/tokenvault.v1.VaultService/GetCredentials"
+	VaultService_RefreshConnection_FullMethodName = "/tokenvault.v1.VaultService/RefreshConnection"
+	VaultService_GetConnection_FullMethodName     = "/tokenvault.v1.VaultService/GetConnection"
+	VaultService_ListConnections_FullMethodName   = "/tokenvault.v1.VaultService/ListConnections"
+	VaultService_WatchConnections_FullMethodName  = "/tokenvault.v1.VaultService/WatchConnections"
+	VaultService_Disconnect_FullMethodName        = "/tokenvault.v1.VaultService/Disconnect"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -55,9 +57,18 @@ type VaultServiceClient interface {
 	// design: credentials leave only over the authenticated gRPC listener.
 	//
 	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, PROVIDER_UNAVAILABLE (with
-	// RetryInfo), PROVIDER_MISCONFIGURED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
-	// CALLER_FORBIDDEN.
+	// RetryInfo), PROVIDER_MISCONFIGURED, SCOPES_MISSING (metadata
+	// missing_scopes), PROVIDER_UNKNOWN, INVALID_ARGUMENT, CALLER_FORBIDDEN.
 	GetCredentials(ctx context.Context, in *GetCredentialsRequest, opts ...grpc.CallOption) (*GetCredentialsResponse, error)
+	// RefreshConnection gets new tokens now, whatever life those at hand have
+	// left. Where the provider has issued no refresh token (Mailchimp), it asks
+	// whether the access token still works and brings account and metadata up to
+	// date. Nobody needs it to keep a connection alive: the vault does that.
+	//
+	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, NOT_REFRESHABLE,
+	// PROVIDER_UNAVAILABLE (with RetryInfo), PROVIDER_MISCONFIGURED,
+	// PROVIDER_UNKNOWN, INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	RefreshConnection(ctx context.Context, in *RefreshConnectionRequest, opts ...grpc.CallOption) (*RefreshConnectionResponse, error)
 	// GetConnection returns what is known of one connection, never a secret.
 	//
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
@@ -69,6 +80,20 @@ type VaultServiceClient interface {
 	//
 	// Errors: INVALID_ARGUMENT, CALLER_FORBIDDEN.
 	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ListConnectionsResponse, error)
+	// WatchConnections streams the changes of the connections that the caller may
+	// see, as they happen. The first answer is a checkpoint; to know everything,
+	// watch, list after the first checkpoint, then take in the changes.
+	//
+	// A resume_token goes on after the change that had it: each change comes once,
+	// those of a connection in their order, also across restarts of the vault. The
+	// vault remembers changes for an hour. A client that was away or fell behind
+	// for longer gets RESUME_TOKEN_EXPIRED (OUT_OF_RANGE) and lists again. When
+	// the vault stops, the stream ends with UNAVAILABLE: watch again with the last
+	// resume_token.
+	//
+	// Errors: RESUME_TOKEN_EXPIRED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
+	// CALLER_FORBIDDEN.
+	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
 	// Disconnect revokes the grant at the provider where that can be done, and
 	// always deletes the connection here.
 	//
@@ -105,6 +130,16 @@ func (c *vaultServiceClient) GetCredentials(ctx context.Context, in *GetCredenti
 	return out, nil
 }
 
+func (c *vaultServiceClient) RefreshConnection(ctx context.Context, in *RefreshConnectionRequest, opts ...grpc.CallOption) (*RefreshConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefreshConnectionResponse)
+	err := c.cc.Invoke(ctx, VaultService_RefreshConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*GetConnectionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetConnectionResponse)
@@ -124,6 +159,25 @@ func (c *vaultServiceClient) ListConnections(ctx context.Context, in *ListConnec
 	}
 	return out, nil
 }
+
+func (c *vaultServiceClient) WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &VaultService_ServiceDesc.Streams[0], VaultService_WatchConnections_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchConnectionsRequest, WatchConnectionsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VaultService_WatchConnectionsClient = grpc.ServerStreamingClient[WatchConnectionsResponse]
 
 func (c *vaultServiceClient) Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -157,9 +211,18 @@ type VaultServiceServer interface {
 	// design: credentials leave only over the authenticated gRPC listener.
 	//
 	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, PROVIDER_UNAVAILABLE (with
-	// RetryInfo), PROVIDER_MISCONFIGURED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
-	// CALLER_FORBIDDEN.
+	// RetryInfo), PROVIDER_MISCONFIGURED, SCOPES_MISSING (metadata
+	// missing_scopes), PROVIDER_UNKNOWN, INVALID_ARGUMENT, CALLER_FORBIDDEN.
 	GetCredentials(context.Context, *GetCredentialsRequest) (*GetCredentialsResponse, error)
+	// RefreshConnection gets new tokens now, whatever life those at hand have
+	// left. Where the provider has issued no refresh token (Mailchimp), it asks
+	// whether the access token still works and brings account and metadata up to
+	// date. Nobody needs it to keep a connection alive: the vault does that.
+	//
+	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, NOT_REFRESHABLE,
+	// PROVIDER_UNAVAILABLE (with RetryInfo), PROVIDER_MISCONFIGURED,
+	// PROVIDER_UNKNOWN, INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	RefreshConnection(context.Context, *RefreshConnectionRequest) (*RefreshConnectionResponse, error)
 	// GetConnection returns what is known of one connection, never a secret.
 	//
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
@@ -171,6 +234,20 @@ type VaultServiceServer interface {
 	//
 	// Errors: INVALID_ARGUMENT, CALLER_FORBIDDEN.
 	ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error)
+	// WatchConnections streams the changes of the connections that the caller may
+	// see, as they happen. The first answer is a checkpoint; to know everything,
+	// watch, list after the first checkpoint, then take in the changes.
+	//
+	// A resume_token goes on after the change that had it: each change comes once,
+	// those of a connection in their order, also across restarts of the vault. The
+	// vault remembers changes for an hour. A client that was away or fell behind
+	// for longer gets RESUME_TOKEN_EXPIRED (OUT_OF_RANGE) and lists again. When
+	// the vault stops, the stream ends with UNAVAILABLE: watch again with the last
+	// resume_token.
+	//
+	// Errors: RESUME_TOKEN_EXPIRED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
+	// CALLER_FORBIDDEN.
+	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
 	// Disconnect revokes the grant at the provider where that can be done, and
 	// always deletes the connection here.
 	//
@@ -193,11 +270,17 @@ func (UnimplementedVaultServiceServer) Connect(context.Context, *ConnectRequest)
 func (UnimplementedVaultServiceServer) GetCredentials(context.Context, *GetCredentialsRequest) (*GetCredentialsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCredentials not implemented")
 }
+func (UnimplementedVaultServiceServer) RefreshConnection(context.Context, *RefreshConnectionRequest) (*RefreshConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefreshConnection not implemented")
+}
 func (UnimplementedVaultServiceServer) GetConnection(context.Context, *GetConnectionRequest) (*GetConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConnection not implemented")
 }
 func (UnimplementedVaultServiceServer) ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListConnections not implemented")
+}
+func (UnimplementedVaultServiceServer) WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchConnections not implemented")
 }
 func (UnimplementedVaultServiceServer) Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Disconnect not implemented")
@@ -259,6 +342,24 @@ func _VaultService_GetCredentials_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_RefreshConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefreshConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).RefreshConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_RefreshConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).RefreshConnection(ctx, req.(*RefreshConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_GetConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetConnectionRequest)
 	if err := dec(in); err != nil {
@@ -295,6 +396,17 @@ func _VaultService_ListConnections_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_WatchConnections_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchConnectionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(VaultServiceServer).WatchConnections(m, &grpc.GenericServerStream[WatchConnectionsRequest, WatchConnectionsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type VaultService_WatchConnectionsServer = grpc.ServerStreamingServer[WatchConnectionsResponse]
+
 func _VaultService_Disconnect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DisconnectRequest)
 	if err := dec(in); err != nil {
@@ -329,6 +441,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _VaultService_GetCredentials_Handler,
 		},
 		{
+			MethodName: "RefreshConnection",
+			Handler:    _VaultService_RefreshConnection_Handler,
+		},
+		{
 			MethodName: "GetConnection",
 			Handler:    _VaultService_GetConnection_Handler,
 		},
@@ -341,6 +457,12 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _VaultService_Disconnect_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchConnections",
+			Handler:       _VaultService_WatchConnections_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "tokenvault/v1/vault.proto",
 }

@@ -361,8 +361,11 @@ type Connection struct {
 	// When the first refresh was sent, of those without an answer since the last
 	// one that had one: the refresh token may have been used up by it.
 	LostAnswerTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=lost_answer_time,json=lostAnswerTime,proto3" json:"lost_answer_time,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Until when the provider is not asked to refresh, since it has asked for a
+	// pause, or has failed several times for this connection.
+	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -496,6 +499,13 @@ func (x *Connection) GetDueTime() *timestamppb.Timestamp {
 func (x *Connection) GetLostAnswerTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.LostAnswerTime
+	}
+	return nil
+}
+
+func (x *Connection) GetRefreshNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RefreshNotBefore
 	}
 	return nil
 }
@@ -1161,7 +1171,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05label\x18\x04 \x01(\tR\x05label\"\x94\a\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\"\xde\a\n" +
 	"\n" +
 	"Connection\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x1e\n" +
@@ -1181,7 +1191,8 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x0erefresh_intent\x18\f \x01(\v2$.tokenvault.storage.v1.RefreshIntentR\rrefreshIntent\x12)\n" +
 	"\x10refresh_failures\x18\r \x01(\x05R\x0frefreshFailures\x125\n" +
 	"\bdue_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12D\n" +
-	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x1a;\n" +
+	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x12H\n" +
+	"\x12refresh_not_before\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshNotBefore\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
@@ -1309,26 +1320,27 @@ var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
 	6,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
 	16, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
 	16, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
-	16, // 11: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	16, // 12: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 13: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	16, // 14: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 15: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	4,  // 16: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	16, // 17: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 18: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	16, // 19: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 20: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	16, // 21: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 22: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	16, // 23: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	5,  // 24: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	16, // 25: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	16, // 11: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	16, // 12: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	16, // 13: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 14: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	16, // 15: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
+	4,  // 17: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	16, // 18: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 19: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
+	16, // 20: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 21: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	16, // 22: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 23: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	16, // 24: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	5,  // 25: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	16, // 26: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }

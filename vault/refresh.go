@@ -1,0 +1,254 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// The refresh protocol. Its caller holds the connection's lock and has read the
+// connection under it.
+//
+//  1. What an earlier refresh has left is settled: tokens that could not be
+//     stored are stored; a refresh whose end is not known is asked again within
+//     the provider's grace, or given up (settle.go has the same for candidates).
+//  2. An intent is stored, durably.
+//  3. The refresh token is used, on a context that nobody can cut short.
+//  4. The new tokens are stored against the generation that the refresh began
+//     with, before anything else can fail.
+//
+// Whatever happens between two of these steps, whoever holds the lock next finds
+// out how far it came.
+
+// errSuperseded says that a connection was given other tokens, or deleted, while
+// its old ones were being refreshed.
+var errSuperseded = errors.New("vault: the connection changed meanwhile")
+
+// refresh uses the refresh token and stores what it brings before anybody gets
+// to see it.
+//
+// held is the lock's context, ctx the renewal's own.
+func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
+	if r, ok := v.unsaved.take(id); ok && sameGrant(r.conn, conn) {
+		return v.storeRefreshed(ctx, id, p, r)
+	}
+	if err := v.mayRefresh(held, id, p, conn); err != nil {
+		return nil, err
+	}
+	b := v.breakers[p.Name()]
+	if err := b.enter(held, v.now); err != nil {
+		return nil, refusedByBreaker(p, err)
+	}
+	asked := v.now()
+	conn, err := v.storeIntent(held, id, conn, asked)
+	if err != nil {
+		b.abandon()
+		return v.orSuperseding(held, id, err)
+	}
+	// From here on neither a caller's end nor the loss of the lock stops it.
+	// The generation keeps two from storing.
+	own, cancel := detach(ctx)
+	defer cancel()
+	token, err := p.Refresh(own, secret.New(conn.GetGrant().GetRefreshToken()))
+	b.leave(v.now(), err)
+	if err != nil {
+		return v.refreshFailed(own, id, p, conn, err)
+	}
+	return v.storeRefreshed(own, id, p, refreshed{conn: conn, token: token, asked: asked})
+}
+
+// mayRefresh looks at what earlier refreshes have left. It returns an error where
+// the refresh token must not be used now.
+func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) error {
+	g, now := conn.GetGrant(), v.now()
+	if wait := timeOf(conn.GetRefreshNotBefore()).Sub(now); wait > 0 {
+		told := unavailable(p, errors.New("not asked before the pause after earlier failures is over"))
+		told.RetryAfter = wait
+		return told
+	}
+	if g.GetRotation() == storagev1.Grant_ROTATION_KEPT {
+		return nil // using it again does no harm
+	}
+	if intent := conn.GetRefreshIntent(); intentIsOf(intent, conn) && !withinGrace(p, timeOf(intent.GetStartTime()), now) {
+		problem := fmt.Sprintf("The vault was stopped while %s was refreshing this connection (%s), and the answer was lost. The refresh token may be used up, and %s would take using it again for theft.",
+			p.DisplayName(), intent.GetStartTime().AsTime().UTC().Format(time.RFC3339), p.DisplayName())
+		return v.markDead(held, id, p, conn, problem, errors.New("refresh intent found open past the provider's grace"))
+	}
+	lost := timeOf(conn.GetLostAnswerTime())
+	if lost.IsZero() || withinGrace(p, lost, now) {
+		return nil
+	}
+	// Using the refresh token again may cost what it has brought before. It is
+	// tried once there is nothing left to lose.
+	if end := timeOf(g.GetExpireTime()); now.Before(end) {
+		v.postpone(held, id, conn, end)
+		return unavailable(p, fmt.Errorf("an answer was lost; the refresh token is not used again before %s", end.UTC().Format(time.RFC3339)))
+	}
+	return nil
+}
+
+// intentIsOf reports whether an intent is about the grant that the connection has.
+func intentIsOf(intent *storagev1.RefreshIntent, conn *storagev1.Connection) bool {
+	sum := sha256.Sum256([]byte(conn.GetGrant().GetRefreshToken()))
+	return intent != nil && intent.GetGeneration() == conn.GetGeneration() && string(intent.GetRefreshTokenSha256()) == string(sum[:])
+}
+
+// withinGrace reports whether a refresh token that was first used then can be
+// used again now, and still will be when the request arrives.
+func withinGrace(p *provider.Provider, used, now time.Time) bool {
+	grace := p.Definition().Refresh.Grace
+	return now.Before(used.Add(grace - min(grace/10, 5*time.Second)))
+}
+
+// postpone has the connection looked at later. That it does not succeed does no
+// harm.
+func (v *Vault) postpone(ctx context.Context, id string, conn *storagev1.Connection, until time.Time) {
+	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+		if !sameGrant(c, conn) || timeOf(c.GetDueTime()).After(v.now()) {
+			return errUnchanged
+		}
+		schedule(c, until)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		v.log.LogAttrs(ctx, slog.LevelWarn, "refresh not postponed", slog.Any("cause", err))
+	}
+}
+
+// storeIntent stores that the refresh token is about to be used. Of several
+// intents with the same refresh token the first one's time stays.
+func (v *Vault) storeIntent(held context.Context, id string, conn *storagev1.Connection, now time.Time) (*storagev1.Connection, error) {
+	stored, err := v.updateConnection(held, id, false, func(c *storagev1.Connection) error {
+		if !sameGrant(c, conn) {
+			return errSuperseded
+		}
+		start := now
+		if intentIsOf(c.GetRefreshIntent(), c) {
+			start = c.GetRefreshIntent().GetStartTime().AsTime()
+		} else if lost := timeOf(c.GetLostAnswerTime()); !lost.IsZero() {
+			start = lost
+		}
+		sum := sha256.Sum256([]byte(c.GetGrant().GetRefreshToken()))
+		c.RefreshIntent = &storagev1.RefreshIntent{Generation: c.GetGeneration(), RefreshTokenSha256: sum[:], StartTime: timestamppb.New(start)}
+		schedule(c, now) // a process that begins where this one ends looks at once
+		return nil
+	})
+	if err != nil {
+		return nil, v.readError(err)
+	}
+	return stored, nil
+}
+
+// orSuperseding returns the connection as it is now where err says that it has
+// changed meanwhile, and what it has now will do.
+func (v *Vault) orSuperseding(ctx context.Context, id string, err error) (*storagev1.Connection, error) {
+	if !errors.Is(err, errSuperseded) {
+		return nil, err
+	}
+	current := new(storagev1.Connection)
+	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); err != nil {
+		return nil, v.readError(err)
+	}
+	if (want{}).assess(current, v.now()) == serve {
+		return current, nil
+	}
+	return nil, err
+}
+
+// refreshed is what a refresh has brought, on its way into the store.
+type refreshed struct {
+	conn  *storagev1.Connection // as it was
+	token provider.Token
+	asked time.Time
+}
+
+// storeRefreshed stores new tokens. Where the store fails for longer than it is
+// worth waiting, they are kept in memory, and stored by whoever comes next: the
+// old refresh token is of no more use.
+func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provider, r refreshed) (*storagev1.Connection, error) {
+	var stored *storagev1.Connection
+	err := persist(ctx, func() (err error) {
+		stored, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
+			if c.GetGrant().GetAccessToken() == r.token.AccessToken.Reveal() {
+				return errUnchanged // an attempt that seemed to fail had not
+			}
+			if !sameGrant(c, r.conn) {
+				return errSuperseded
+			}
+			c.Grant = refreshedGrant(c.GetGrant(), r.token, r.asked, p.Definition().Refresh.Lifetime)
+			c.Generation++
+			c.LastRefreshTime = timestamppb.New(v.now())
+			c.Problem = ""
+			refreshEnded(c)
+			schedule(c, due(c, p))
+			return nil
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, v.refreshedInVain(ctx, p, r)
+	case errors.Is(err, errSuperseded):
+		return v.orSuperseding(ctx, id, err)
+	case err != nil:
+		v.unsaved.put(id, r)
+		return nil, fmt.Errorf("store refreshed tokens: %w", err)
+	}
+	v.log.LogAttrs(ctx, slog.LevelInfo, "token refreshed", append(keyAttrs(keyOf(stored.GetKey())), slog.Int64("generation", stored.GetGeneration()))...)
+	return stored, nil
+}
+
+// refreshEnded forgets what only a refresh under way or failed needs.
+func refreshEnded(c *storagev1.Connection) {
+	c.RefreshIntent = nil
+	c.RefreshFailures = 0
+	c.LostAnswerTime = nil
+	c.RefreshNotBefore = nil
+}
+
+// sameGrant reports whether two states of a connection hold the same grant. The
+// generation alone would not tell a connection from one that was disconnected
+// and made anew.
+func sameGrant(a, b *storagev1.Connection) bool {
+	return a.GetGeneration() == b.GetGeneration() && a.GetGrant().GetRefreshToken() == b.GetGrant().GetRefreshToken()
+}
+
+// refreshedInVain gives back tokens for which there is no connection any more.
+func (v *Vault) refreshedInVain(ctx context.Context, p *provider.Provider, r refreshed) error {
+	err := v.revokeLater(ctx, p, r.conn.GetKey(), &storagev1.Grant{
+		AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(),
+	})
+	return errNotConnected(err)
+}
+
+// unsaved keeps tokens that could not be stored, by the connection's store key,
+// until they can be or the process ends.
+type unsaved struct {
+	mu   sync.Mutex
+	kept map[string]refreshed
+}
+
+func (u *unsaved) put(id string, r refreshed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.kept[id] = r
+}
+
+func (u *unsaved) take(id string) (refreshed, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r, ok := u.kept[id]
+	delete(u.kept, id)
+	return r, ok
+}

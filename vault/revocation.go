@@ -1,0 +1,123 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// Tokens to be revoked lie in the store, under provider (blind), time and a random
+// end, until the provider has confirmed it: a restart forgets none.
+
+// revocationHeadStart is how long the background leaves a revocation to whoever
+// has stored it.
+const revocationHeadStart = time.Minute
+
+// maxRevocationAge is when the background gives a revocation up. The tokens are
+// deleted then.
+const maxRevocationAge = 7 * 24 * time.Hour
+
+// revocationOp returns the Op that has tokens revoked when the time has come.
+func (v *Vault) revocationOp(p *provider.Provider, request *storagev1.RevocationRequest, at time.Time) (store.Op, error) {
+	prefix, err := v.blind.provider(p.Name())
+	if err != nil {
+		return store.Op{}, err
+	}
+	var end [keyring.BlindSize]byte
+	_, _ = rand.Read(end[:]) // never fails (crypto/rand)
+	return v.records.put(store.Key{Kind: kindRevocations, ID: prefix + timeKey(at) + string(end[:])}, request, store.Absent)
+}
+
+// revokeLater has the background revoke tokens that belong to no connection.
+func (v *Vault) revokeLater(ctx context.Context, p *provider.Provider, key *storagev1.ConnectionKey, g *storagev1.Grant) error {
+	if p.Definition().RevokeURL == "" {
+		return nil
+	}
+	now := v.now()
+	op, err := v.revocationOp(p, &storagev1.RevocationRequest{
+		Key: key, AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), CreateTime: timestamppb.New(now),
+	}, now)
+	if err != nil {
+		return err
+	}
+	err = persist(ctx, func() error {
+		_, err := v.store.Commit(ctx, op)
+		return err
+	})
+	v.queues[p.Name()].revocations.wakeBy(now)
+	return err
+}
+
+// revokeNow asks the provider to revoke what has just been stored for it, and
+// forgets what the provider confirms.
+func (v *Vault) revokeNow(ctx context.Context, p *provider.Provider, requests []store.Record) (Revocation, error) {
+	if p.Definition().RevokeURL == "" {
+		return RevocationNotSupported, nil
+	}
+	var errs []error
+	for _, rec := range requests {
+		request := new(storagev1.RevocationRequest)
+		err := v.records.open(rec, request)
+		if err == nil {
+			err = p.Revoke(ctx, tokensOf(request))
+		}
+		if err == nil {
+			_, err = v.store.Commit(ctx, store.Delete(rec.Key, store.Any))
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		v.queues[p.Name()].revocations.wakeBy(v.now().Add(revocationHeadStart))
+		return RevocationFailed, err
+	}
+	return Revoked, nil
+}
+
+func tokensOf(r *storagev1.RevocationRequest) provider.Token {
+	return provider.Token{AccessToken: secret.New(r.GetAccessToken()), RefreshToken: secret.New(r.GetRefreshToken())}
+}
+
+// workRevocation asks the provider once more. The entry goes when the provider
+// has confirmed it, or never will.
+func (v *Vault) workRevocation(ctx context.Context, p *provider.Provider, rec store.Record) error {
+	request := new(storagev1.RevocationRequest)
+	if err := v.records.open(rec, request); err != nil {
+		return err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	attrs := keyAttrs(keyOf(request.GetKey()))
+	err := p.Revoke(ctx, tokensOf(request))
+	if err == nil || v.now().Sub(request.GetCreateTime().AsTime()) > maxRevocationAge {
+		level, message := slog.LevelInfo, "revocation confirmed"
+		if err != nil {
+			level, message, attrs = slog.LevelError, "revocation given up", append(attrs, slog.Any("cause", err))
+		}
+		v.log.LogAttrs(ctx, level, message, attrs...)
+		_, err = v.store.Commit(ctx, store.Delete(rec.Key, store.Any))
+		return err
+	}
+	v.log.LogAttrs(ctx, slog.LevelWarn, "revocation failed, trying again later", append(attrs, slog.Any("cause", err))...)
+	request.Attempts++
+	at := v.now().Add(max(backoff(request.GetAttempts()), provider.RetryAfter(err)))
+	op, err := v.revocationOp(p, request, at)
+	if err != nil {
+		return err
+	}
+	_, err = v.store.Commit(ctx, store.Delete(rec.Key, rec.Revision), op)
+	if errors.Is(err, store.ErrConflict) {
+		return nil // another process was faster
+	}
+	v.queues[p.Name()].revocations.wakeBy(at)
+	return err
+}

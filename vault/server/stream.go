@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+)
+
+// errStopping ends the streams that would otherwise go on for as long as their
+// clients want.
+var errStopping = errors.New("the server is stopping")
+
+// stream guards calls with many messages. Each request is authorised as it comes
+// in; gRPC's own services name no subject, so for them the method is all there is.
+func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, err := g.admit(ss.Context(), info.FullMethod)
+	if err != nil {
+		return g.report.status(ctx, info.FullMethod, nil, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
+	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: g.methods[info.FullMethod].who == allowedCaller}
+	err = handler(srv, guarded)
+	if err == nil {
+		return nil
+	}
+	if context.Cause(ctx) == errStopping {
+		err = errStopping
+	} else if _, ok := status.FromError(err); ok {
+		return err // gRPC's own, such as that the client has gone
+	}
+	return g.report.status(ctx, info.FullMethod, guarded.last, err)
+}
+
+// guardedStream authorises requests.
+type guardedStream struct {
+	grpc.ServerStream
+	ctx   context.Context
+	names bool // requests name what they are about
+	last  any  // the last request, for the log
+}
+
+// Context implements grpc.ServerStream.
+func (s *guardedStream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements grpc.ServerStream.
+func (s *guardedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil || !s.names {
+		return err
+	}
+	s.last = m
+	return authorize(s.ctx, m)
+}
