@@ -23,6 +23,10 @@ type Config struct {
 	ClientSecret secret.String
 	// RedirectURL is the redirect URI, as registered at the provider.
 	RedirectURL string
+	// Transport carries the requests to the provider. Nil: one that goes straight
+	// there and refuses addresses that are not public, unless the definition
+	// allows them. A test puts its own here.
+	Transport http.RoundTripper
 }
 
 // Provider is an authorization server and our client there. It is immutable and
@@ -72,7 +76,10 @@ func New(c Config) (*Provider, error) {
 			}
 		}
 	}
-	transport := agent{newTransport(c.Definition.AllowPrivateNetwork)}
+	transport := agent{c.Transport}
+	if c.Transport == nil {
+		transport.next = newTransport(c.Definition.AllowPrivateNetwork)
+	}
 	p.tokens = &http.Client{Transport: normaliser{transport}, Timeout: answerTime, CheckRedirect: noRedirects}
 	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
 	return p, nil

@@ -202,6 +202,32 @@ func TestTokensThatWouldBreakAHeaderAreRefused(t *testing.T) {
 	}
 }
 
+// roundTrip answers requests without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestRequestsGoThroughTheTransportOfTheConfiguration(t *testing.T) {
+	asked := ""
+	p, err := provider.New(provider.Config{
+		Name: "acme", ClientID: "id", RedirectURL: "https://v.example/cb",
+		Definition: provider.Definition{AuthorizeURL: "https://a.example/", TokenURL: "https://a.example/token", ClientAuth: provider.ClientAuthNone},
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked = r.URL.String() + " " + r.UserAgent()
+			w := httptest.NewRecorder()
+			answer(200, `{"access_token":"at"}`)(w, r)
+			return w.Result(), nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := p.Refresh(t.Context(), secret.New("rt"))
+	if err != nil || token.AccessToken.Reveal() != "at" || asked != "https://a.example/token tokenvault" {
+		t.Errorf("asked %q, error %v", asked, err)
+	}
+}
+
 func TestPrivateAddressesAreNotDialled(t *testing.T) {
 	hit := false
 	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hit = true }))
