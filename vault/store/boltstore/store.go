@@ -17,6 +17,7 @@ import (
 // Store is a store.Store on one bbolt file.
 type Store struct {
 	db      *bolt.DB
+	queue   *queue
 	locks   locks
 	changes broadcast
 
@@ -28,14 +29,18 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 func newStore(db *bolt.DB) *Store {
-	return &Store{db: db, locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
+	return &Store{db: db, queue: newQueue(), locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
 }
 
 // revisionSize is the length of the revision before every value, in bytes.
 const revisionSize = 8
 
-// maxID is the longest ID, in bytes.
-const maxID = 256
+// The longest ID and kind, in bytes. The history has one byte for the length of
+// a kind.
+const (
+	maxID   = 256
+	maxKind = 255
+)
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key store.Key) (store.Record, error) {
@@ -101,46 +106,11 @@ func seekAfter(c *bolt.Cursor, prefix, after string) (id, value []byte) {
 	return id, value
 }
 
-// Commit implements store.Store.
-func (s *Store) Commit(ctx context.Context, ops ...store.Op) (store.Revision, error) {
-	if err := checkOps(ops); err != nil {
-		return 0, err
-	}
-	if err := lockError(ctx); err != nil {
-		return 0, err
-	}
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	var revision store.Revision
-	err := s.db.Update(func(tx *bolt.Tx) error {
-		for _, op := range ops {
-			if err := expect(tx, op); err != nil {
-				return err
-			}
-		}
-		var err error
-		if revision, err = nextRevision(tx); err != nil {
-			return err
-		}
-		for i, op := range ops {
-			if err := apply(tx, op, revision, i); err != nil {
-				return err
-			}
-		}
-		return trimHistory(tx, revision)
-	})
-	if err != nil {
-		return 0, wrap("commit", err)
-	}
-	s.changes.send()
-	return revision, nil
-}
-
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closed)
+		s.drain()
 		s.closeErr = s.db.Close()
 	})
 	return s.closeErr
@@ -182,6 +152,9 @@ func checkOps(ops []store.Op) error {
 func checkKey(key store.Key) error {
 	if key.Kind == "" {
 		return errors.New("boltstore: a record needs a kind")
+	}
+	if len(key.Kind) > maxKind {
+		return fmt.Errorf("boltstore: a kind has at most %d bytes", maxKind)
 	}
 	for _, c := range []byte(key.Kind) {
 		if (c < 'a' || c > 'z') && c != '-' {
