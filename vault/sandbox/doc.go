@@ -7,5 +7,10 @@
 // that end and refresh tokens that rotate.
 //
 // It is the strict party: it refuses what a real provider might let pass, so that
-// tests find what the vault does wrong. Faults can be set for each endpoint.
+// tests find what the vault does wrong. Faults can be set for each endpoint, and
+// outages for a time to come; the token endpoint has all the quirks that were
+// seen at real ones.
+//
+// It goes by Config.Now and starts nothing that runs by itself, so that it can be
+// part of a testing/synctest bubble; Transport leads to it without sockets.
 package sandbox

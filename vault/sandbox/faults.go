@@ -1,11 +1,9 @@
 package sandbox
 
 import (
-	"fmt"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -27,13 +25,25 @@ const (
 type Fault struct {
 	// Delay before anything else, cut short when the client leaves.
 	Delay time.Duration
+	// Before is called before the request is looked at; After once an answer is
+	// there and all that it tells of is done, before anything of it is sent. They
+	// may block, for as long as the test likes, and may be called by many
+	// goroutines at once.
+	Before, After func(*http.Request)
 	// Status and Body answer in place of the endpoint. A Body alone has
 	// status 200.
 	Status      int
 	Body        string
 	ContentType string // of Body; "" is application/json
-	// RetryAfter is sent with Status, in whole seconds.
-	RetryAfter time.Duration
+	// Processed, with Status or Body: what was asked is done all the same, as
+	// behind a proxy that did not wait. The endpoint's own answer is lost.
+	Processed bool
+	// RetryAfter is sent with Status, in whole seconds; as a date with
+	// RetryAfterDate.
+	RetryAfter     time.Duration
+	RetryAfterDate bool
+	// Quirks of the token endpoint's answer.
+	Quirks []Quirk
 	// Drop closes the connection before the request is looked at.
 	Drop bool
 	// DropAfter does what was asked and then closes the connection: the answer
@@ -44,8 +54,16 @@ type Fault struct {
 }
 
 type faults struct {
-	mu  sync.Mutex
-	set map[Endpoint]*Fault
+	mu      sync.Mutex
+	set     map[Endpoint]*Fault
+	outages []outage
+}
+
+// outage is a fault with a beginning and an end.
+type outage struct {
+	from, until time.Time
+	fault       Fault
+	endpoints   []Endpoint // empty: all
 }
 
 func newFaults() faults { return faults{set: map[Endpoint]*Fault{}} }
@@ -57,17 +75,32 @@ func (s *Sandbox) Fault(e Endpoint, f Fault) {
 	s.faults.set[e] = &f
 }
 
-// ClearFaults has all endpoints behave.
+// Outage has the endpoints, or all if none is named, misbehave from one moment
+// until just before another, by the sandbox's clock. Times does not count, and
+// what Fault has set waits until the outage is over.
+func (s *Sandbox) Outage(from, until time.Time, f Fault, endpoints ...Endpoint) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.outages = append(s.faults.outages, outage{from: from, until: until, fault: f, endpoints: endpoints})
+}
+
+// ClearFaults has all endpoints behave. Outages, too, are over and do not come.
 func (s *Sandbox) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	clear(s.faults.set)
+	s.faults.outages = nil
 }
 
 // take returns the fault that befalls the next request.
-func (f *faults) take(e Endpoint) Fault {
+func (f *faults) take(e Endpoint, now time.Time) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, o := range f.outages {
+		if !now.Before(o.from) && now.Before(o.until) && (len(o.endpoints) == 0 || slices.Contains(o.endpoints, e)) {
+			return o.fault
+		}
+	}
 	set, ok := f.set[e]
 	if !ok {
 		return Fault{}
@@ -84,37 +117,61 @@ func (f *faults) take(e Endpoint) Fault {
 // faulty counts requests and lets faults befall them.
 func (s *Sandbox) faulty(e Endpoint, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.requests.add(e)
-		f := s.faults.take(e)
-		if f.Delay > 0 {
-			timer := time.NewTimer(f.Delay)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-r.Context().Done():
-			}
+		leave, ok := s.requests.enter(e, s.config)
+		defer leave()
+		if !ok {
+			Fault{Status: http.StatusTooManyRequests, RetryAfter: s.config.LimitRetryAfter}.answer(w, s.config.Now())
+			return
 		}
-		switch {
-		case f.Drop:
-			panic(http.ErrAbortHandler)
-		case f.DropAfter:
-			next(httptest.NewRecorder(), r)
-			panic(http.ErrAbortHandler)
-		case f.Status != 0 || f.Body != "":
-			f.answer(w)
-		default:
-			next(w, r)
+		f := s.faults.take(e, s.config.Now())
+		f.delay(r)
+		if f.Before != nil {
+			f.Before(r)
 		}
+		if f.Drop {
+			panic(http.ErrAbortHandler)
+		}
+		answer := newRecorder()
+		replaced := f.Status != 0 || f.Body != ""
+		if !replaced || f.Processed || f.DropAfter {
+			next(answer, r.WithContext(withQuirks(r.Context(), f.Quirks)))
+		}
+		if replaced {
+			answer = newRecorder()
+			f.answer(answer, s.config.Now())
+		}
+		if f.After != nil {
+			f.After(r)
+		}
+		if f.DropAfter {
+			panic(http.ErrAbortHandler)
+		}
+		answer.send(w)
 	})
 }
 
-func (f Fault) answer(w http.ResponseWriter) {
+func (f Fault) delay(r *http.Request) {
+	if f.Delay <= 0 {
+		return
+	}
+	timer := time.NewTimer(f.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+}
+
+func (f Fault) answer(w http.ResponseWriter, now time.Time) {
 	contentType := f.ContentType
 	if contentType == "" {
 		contentType = "application/json"
 	}
 	w.Header().Set("Content-Type", contentType)
-	if f.RetryAfter > 0 {
+	switch {
+	case f.RetryAfter > 0 && f.RetryAfterDate:
+		w.Header().Set("Retry-After", now.Add(f.RetryAfter).UTC().Format(http.TimeFormat))
+	case f.RetryAfter > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter.Seconds())))
 	}
 	if f.Status == 0 {
@@ -122,64 +179,4 @@ func (f Fault) answer(w http.ResponseWriter) {
 	}
 	w.WriteHeader(f.Status)
 	_, _ = w.Write([]byte(f.Body))
-}
-
-// ParseFault reads a fault as flags have it: token:status=503,times=3.
-func ParseFault(text string) (Endpoint, Fault, error) {
-	name, rest, _ := strings.Cut(text, ":")
-	endpoint := Endpoint(name)
-	switch endpoint {
-	case Authorize, Token, Metadata, API, Revoke, UserInfo:
-	default:
-		return "", Fault{}, fmt.Errorf("fault %q: begin with authorize, token, metadata, api, revoke or userinfo and a colon, as in token:status=503,times=3", text)
-	}
-	var f Fault
-	for _, part := range strings.Split(rest, ",") {
-		key, value, _ := strings.Cut(part, "=")
-		var err error
-		switch key {
-		case "delay":
-			f.Delay, err = time.ParseDuration(value)
-		case "status":
-			f.Status, err = strconv.Atoi(value)
-			if err == nil && (f.Status < 200 || f.Status > 599) {
-				err = fmt.Errorf("%d is not an HTTP status", f.Status)
-			}
-		case "times":
-			f.Times, err = strconv.Atoi(value)
-		case "drop":
-			f.Drop = true
-		case "drop-after":
-			f.DropAfter = true
-		case "malformed":
-			f.Body = `{"access_token": "half an ans`
-		default:
-			err = fmt.Errorf("%q is not one of delay=2s, status=503, times=3, drop, drop-after, malformed", key)
-		}
-		if err != nil {
-			return "", Fault{}, fmt.Errorf("fault %q: %w", text, err)
-		}
-	}
-	return endpoint, f, nil
-}
-
-// counters count the requests of each endpoint.
-type counters struct {
-	mu sync.Mutex
-	n  map[Endpoint]int
-}
-
-func newCounters() counters { return counters{n: map[Endpoint]int{}} }
-
-func (c *counters) add(e Endpoint) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n[e]++
-}
-
-// Requests returns how many requests an endpoint has had.
-func (s *Sandbox) Requests(e Endpoint) int {
-	s.requests.mu.Lock()
-	defer s.requests.mu.Unlock()
-	return s.requests.n[e]
 }

@@ -14,56 +14,6 @@ import (
 //go:embed templates static
 var files embed.FS
 
-// Auth is how a client authenticates at the token endpoint.
-type Auth string
-
-// The ways to authenticate.
-const (
-	AuthPost  Auth = "post"
-	AuthBasic Auth = "basic"
-	AuthNone  Auth = "none"
-)
-
-// Client is an app registered at the sandbox.
-type Client struct {
-	ID           string
-	Secret       string
-	RedirectURIs []string // compared exactly
-	Auth         Auth
-}
-
-// Account is a made-up person with an account.
-type Account struct {
-	ID         int    // Mailchimp's user_id
-	Person     string // who signs in
-	Email      string
-	Name       string // of the account
-	DataCenter string // Mailchimp's dc
-}
-
-// DefaultAccounts returns the people that are there when a Config names none.
-func DefaultAccounts() []Account {
-	return []Account{
-		{ID: 31415926, Person: "Ada Lovelace", Email: "ada@example.com", Name: "Analytical Engines Ltd", DataCenter: "us6"},
-		{ID: 27182818, Person: "Grace Hopper", Email: "grace@example.com", Name: "Moth & Daughters", DataCenter: "us21"},
-	}
-}
-
-// Config is what a Sandbox is made of.
-type Config struct {
-	Clients []Client
-	// Accounts that can be chosen. Nil: DefaultAccounts.
-	Accounts []Account
-	// TokenLifetime is the life of access tokens under /oauth, in whole
-	// seconds. 0: an hour.
-	TokenLifetime time.Duration
-	// StatePath is a file that keeps what was issued, for restarts. Empty:
-	// nothing is kept.
-	StatePath string
-	// Now is the clock. Nil: time.Now.
-	Now func() time.Time
-}
-
 // Sandbox is the made-up provider: an http.Handler. It is safe for concurrent
 // use.
 type Sandbox struct {
@@ -71,10 +21,12 @@ type Sandbox struct {
 	mux      *http.ServeMux
 	pages    *template.Template
 	faults   faults
-	requests counters
+	requests requestLog
 
-	mu    sync.Mutex
-	state state
+	mu          sync.Mutex
+	state       state
+	last        Issued
+	revocations Revocations
 }
 
 // New returns a Sandbox, with what the state file holds.
@@ -88,11 +40,14 @@ func New(c Config) (*Sandbox, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if err := checkQuirks(c.Quirks); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	pages, err := template.ParseFS(files, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newCounters(), state: newState()}
+	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newRequestLog(), state: newState()}
 	if err := s.load(); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type state struct {
 	Access   map[string]*accessToken  `json:"access_tokens"`
 	Refresh  map[string]*refreshToken `json:"refresh_tokens"`
 	Families map[string]bool          `json:"families"` // false: revoked
+	Reused   int                      `json:"reused"`   // families revoked because of reuse
 }
 
 func newState() state {
@@ -43,7 +44,10 @@ type accessToken struct {
 type refreshToken struct {
 	Client, Family, Scope string
 	Account               int
-	Used                  bool
+	Used                  bool      // it was rotated
+	UseTime               time.Time // of the first use; without rotation, of the last
+	IssueTime             time.Time
+	ExpireTime            time.Time // zero: never
 }
 
 func (s *Sandbox) load() error {
@@ -77,34 +81,4 @@ func (s *Sandbox) save() error {
 		return fmt.Errorf("sandbox: %w", err)
 	}
 	return os.Rename(temporary, s.config.StatePath)
-}
-
-// valid returns the access token if it works now, with s.mu held.
-func (s *Sandbox) valid(token string) (*accessToken, bool) {
-	t, ok := s.state.Access[token]
-	if !ok || !s.state.Families[t.Family] {
-		return nil, false
-	}
-	if !t.ExpireTime.IsZero() && !s.config.Now().Before(t.ExpireTime) {
-		return nil, false
-	}
-	return t, true
-}
-
-// Valid reports whether an access token works now.
-func (s *Sandbox) Valid(token string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.valid(token)
-	return ok
-}
-
-// RevokeAll revokes everything that was issued, as people do in their account's
-// settings.
-func (s *Sandbox) RevokeAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for family := range s.state.Families {
-		s.state.Families[family] = false
-	}
 }
