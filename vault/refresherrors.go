@@ -46,7 +46,9 @@ func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provid
 		pause := v.retryPause(c, p, cause)
 		schedule(c, v.now().Add(pause))
 		c.RefreshNotBefore = nil
-		if c.GetRefreshFailures() >= patientFailures || provider.RetryAfter(cause) > 0 {
+		// (A client that is not accepted is nobody's connection: the breaker
+		// sees to that.)
+		if told.Reason == ProviderUnavailable && c.GetRefreshFailures() >= patientFailures || provider.RetryAfter(cause) > 0 {
 			c.RefreshNotBefore = timestamppb.New(v.now().Add(pause))
 		}
 		return nil
@@ -146,7 +148,7 @@ func unavailable(p *provider.Provider, cause error) *Error {
 func refusedByBreaker(p *provider.Provider, err error) error {
 	var broken *errBroken
 	if !errors.As(err, &broken) {
-		return err
+		return unavailable(p, fmt.Errorf("waiting for a place among the refreshes under way: %w", err))
 	}
 	if provider.KindOf(broken.cause) == provider.Misconfigured {
 		return misconfigured(p, broken)

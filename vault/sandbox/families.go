@@ -100,6 +100,19 @@ func (s *Sandbox) RevokeAll() {
 	_ = s.save()
 }
 
+// LiveFamilies returns how many families have not been revoked.
+func (s *Sandbox) LiveFamilies() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := 0
+	for _, alive := range s.state.Families {
+		if alive {
+			live++
+		}
+	}
+	return live
+}
+
 // RevokedFamilies returns how many families were revoked because one of their
 // refresh tokens, or the code they came of, was used again when it must not be.
 // Those revoked in another way are not counted.

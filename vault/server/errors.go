@@ -75,8 +75,8 @@ func (r reporter) translate(ctx context.Context, err error) (*status.Status, str
 		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
 	case errors.Is(err, errStopping):
 		return newStatus(codes.Unavailable, "STOPPING", "The vault is stopping. Call again."), "STOPPING"
-	case ctx.Err() != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		return status.FromContextError(context.Cause(ctx)), "CALLER_GONE"
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()), "CALLER_GONE"
 	}
 	id := errorID()
 	r.log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("error_id", id), slog.Any("cause", err))

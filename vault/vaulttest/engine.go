@@ -2,11 +2,9 @@ package vaulttest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -141,10 +139,10 @@ func (e *Engine) check(err error) {
 
 func (e *Engine) provider() *provider.Provider {
 	e.t.Helper()
-	const base = "http://127.0.0.1:1/oauth" // answered by roundTripper
+	const base = "http://127.0.0.1:1/oauth" // answered by Sandbox.Transport
 	p, err := provider.New(provider.Config{
 		Name: "acme", ClientID: clientID, ClientSecret: e.secret, RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
-		Transport: roundTripper{e.Sandbox},
+		Transport: e.Sandbox.Transport(),
 		Definition: provider.Definition{
 			DisplayName: "Acme", Issuer: base, AuthorizeURL: base + "/authorize", TokenURL: base + "/token", RevokeURL: base + "/revoke",
 			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: e.config.Refresh,
@@ -156,29 +154,6 @@ func (e *Engine) provider() *provider.Provider {
 		e.t.Fatal(err)
 	}
 	return p
-}
-
-// roundTripper answers requests by a handler in the same process.
-type roundTripper struct{ handler http.Handler }
-
-func (rt roundTripper) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	// A handler gives a connection up by panicking.
-	defer func() {
-		if r := recover(); r == http.ErrAbortHandler {
-			resp, err = nil, errors.New("connection closed")
-		} else if r != nil {
-			panic(r)
-		}
-	}()
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	rec := httptest.NewRecorder()
-	rt.handler.ServeHTTP(rec, req)
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	return rec.Result(), nil
 }
 
 // Key names acme's connection of a subject.
@@ -203,7 +178,7 @@ func (e *Engine) Connect(subject string, account int) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := roundTripper{e.Sandbox}.RoundTrip(req)
+	resp, err := e.Sandbox.Transport().RoundTrip(req)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
@@ -41,32 +44,39 @@ func TestATokenAboutToEndIsRefreshedInLine(t *testing.T) {
 	}
 }
 
-func TestManyCallersShareOneRefresh(t *testing.T) {
+func TestAThousandCallersShareOneRefresh(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		impatient bool
-	}{{"patient", false}, {"some leave", true}} {
+	}{{"patient", false}, {"half of them leave", true}} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newExpiring(t)
 			s.Clock.Advance(time.Hour)
 			before := s.Sandbox.Requests(sandbox.Token)
-			s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Delay: 50 * time.Millisecond})
+			const request = 300 * time.Millisecond
+			s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Delay: request})
 			var wg sync.WaitGroup
-			for range 200 {
+			var mu sync.Mutex
+			var longest time.Duration
+			for range 1000 {
 				wg.Go(func() {
 					ctx, leaves := t.Context(), row.impatient && rand.N(2) == 0
 					if leaves {
 						var cancel context.CancelFunc
-						ctx, cancel = context.WithTimeout(ctx, rand.N(40*time.Millisecond))
+						ctx, cancel = context.WithTimeout(ctx, rand.N(request))
 						defer cancel()
 					}
+					began := time.Now()
 					resp, err := s.Client.GetCredentials(ctx, &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme"})
 					if err != nil && !leaves {
 						t.Errorf("GetCredentials: %v", err)
 					}
-					if err == nil && !s.Sandbox.Valid(resp.GetOauth2().GetAccessToken()) {
-						t.Error("a caller got a token that does not work")
+					if err == nil && (!s.Sandbox.Valid(resp.GetOauth2().GetAccessToken()) || resp.GetGeneration() != 2) {
+						t.Errorf("a caller got a token of generation %d, or one that does not work", resp.GetGeneration())
 					}
+					mu.Lock()
+					defer mu.Unlock()
+					longest = max(longest, time.Since(began))
 				})
 			}
 			wg.Wait()
@@ -74,6 +84,7 @@ func TestManyCallersShareOneRefresh(t *testing.T) {
 			if n := s.Sandbox.Requests(sandbox.Token) - before; n != 1 {
 				t.Errorf("%d token requests, want 1", n)
 			}
+			t.Logf("the request took %v, the longest wait of 1000 callers was %v", request, longest)
 		})
 	}
 }
@@ -114,6 +125,117 @@ func TestOnlyADeadGrantMarksAConnection(t *testing.T) {
 				t.Errorf("connecting again ended at %d", code)
 			}
 		})
+	}
+}
+
+func TestAWrongClientIsTheOperatorsAndConnectionsStayAsTheyAre(t *testing.T) {
+	s := newExpiring(t)
+	s.Clock.Advance(time.Hour)
+	s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 401, Body: `{"error":"invalid_client"}`})
+	for range 20 {
+		_, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme"})
+		wantError(t, err, codes.FailedPrecondition, "PROVIDER_MISCONFIGURED")
+	}
+	if n := s.Sandbox.Requests(sandbox.Token); n > 10 {
+		t.Errorf("%d token requests for 20 calls, want the vault to stop asking", n)
+	}
+	s.Sandbox.ClearFaults()
+	s.Clock.Advance(time.Hour)
+	credentials(t, s, "alice", "acme")
+}
+
+func TestMinTTLAsksForMoreLife(t *testing.T) {
+	s := newExpiring(t)
+	get := func(minTTL time.Duration) *tokenvaultv1.GetCredentialsResponse {
+		t.Helper()
+		resp, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme", MinTtl: durationpb.New(minTTL)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	s.Clock.Advance(20 * time.Minute)
+	if got := get(39 * time.Minute).GetGeneration(); got != 1 {
+		t.Errorf("a token with 40 minutes left was refreshed for one who wants 39: generation %d", got)
+	}
+	if got := get(41 * time.Minute).GetGeneration(); got != 2 {
+		t.Errorf("a token with 40 minutes left was not refreshed for one who wants 41: generation %d", got)
+	}
+	for range 5 {
+		if got := get(10 * time.Hour).GetGeneration(); got != 2 {
+			t.Errorf("a provider of hourly tokens is asked again and again for one of ten hours: generation %d", got)
+		}
+	}
+	for name, d := range map[string]*durationpb.Duration{"negative": durationpb.New(-1), "over a day": durationpb.New(25 * time.Hour), "invalid": {Seconds: 1, Nanos: -1}} {
+		_, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme", MinTtl: d})
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		wantError(t, err, codes.InvalidArgument, "INVALID_MIN_TTL")
+	}
+}
+
+func TestRequiredScopesMustHaveBeenGranted(t *testing.T) {
+	s := newExpiring(t)
+	get := func(scopes ...string) error {
+		_, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme", RequiredScopes: scopes})
+		return err
+	}
+	if err := get("offline_access"); err != nil {
+		t.Errorf("a scope that was granted: %v", err)
+	}
+	err := get("contacts.read", "offline_access", "contacts.write")
+	wantError(t, err, codes.FailedPrecondition, "SCOPES_MISSING")
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetMetadata()["missing_scopes"] != "contacts.read contacts.write" {
+			t.Errorf("metadata = %v, want the two scopes that are missing", info.GetMetadata())
+		}
+	}
+	wantError(t, get("with space"), codes.InvalidArgument, "INVALID_REQUIRED_SCOPES")
+}
+
+func TestRefreshConnectionRefreshesNow(t *testing.T) {
+	s := newExpiring(t)
+	before := credentials(t, s, "alice", "acme")
+	resp, err := s.Client.RefreshConnection(t.Context(), &tokenvaultv1.RefreshConnectionRequest{Subject: "alice", Provider: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := resp.GetConnection(); got.GetGeneration() != before.GetGeneration()+1 || got.GetLastRefreshTime() == nil {
+		t.Errorf("generation = %d, last refresh %v; want a new one", got.GetGeneration(), got.GetLastRefreshTime())
+	}
+	s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 503})
+	_, err = s.Client.RefreshConnection(t.Context(), &tokenvaultv1.RefreshConnectionRequest{Subject: "alice", Provider: "acme"})
+	wantError(t, err, codes.Unavailable, "PROVIDER_UNAVAILABLE")
+	credentials(t, s, "alice", "acme") // those at hand still work
+}
+
+func TestRefreshConnectionLooksAgainWhereThereIsNothingToRefresh(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{})
+	s.Connect("alice", "mailchimp", vaulttest.Ada)
+	refresh := func() (*tokenvaultv1.RefreshConnectionResponse, error) {
+		return s.Client.RefreshConnection(t.Context(), &tokenvaultv1.RefreshConnectionRequest{Subject: "alice", Provider: "mailchimp"})
+	}
+	if _, err := refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Sandbox.Requests(sandbox.Metadata); n != 2 {
+		t.Errorf("%d look-ups of the account, want one at connecting and one more", n)
+	}
+	s.Sandbox.Fault(sandbox.Metadata, sandbox.Fault{Status: 401})
+	_, err := refresh()
+	wantError(t, err, codes.FailedPrecondition, "REAUTHORIZATION_REQUIRED")
+	resp, err := s.Client.GetConnection(t.Context(), &tokenvaultv1.GetConnectionRequest{Subject: "alice", Provider: "mailchimp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := resp.GetConnection(); c.GetStatus() != tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_CONNECTED || c.GetProblem() == "" {
+		t.Errorf("status = %v, problem = %q; want connected, with the refusal noted: one proves nothing", c.GetStatus(), c.GetProblem())
+	}
+	s.Sandbox.ClearFaults()
+	if resp, err := refresh(); err != nil || resp.GetConnection().GetProblem() != "" {
+		t.Errorf("when the token is taken again: %v, %v", resp.GetConnection().GetProblem(), err)
 	}
 }
 
