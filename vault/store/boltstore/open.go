@@ -110,6 +110,8 @@ func options() *bolt.Options {
 		// The free list itself is not written: it is rebuilt when opening.
 		FreelistType:   bolt.FreelistMapType,
 		NoFreelistSync: true,
+		// Nobody reads them, and every transaction would lock them twice.
+		NoStatistics: true,
 	}
 }
 
