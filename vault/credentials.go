@@ -19,7 +19,7 @@ type Account struct {
 }
 
 // Credentials are what a program needs to call the provider's API now. Maps and
-// slices belong to the caller.
+// slices are shared: nobody may change them.
 type Credentials struct {
 	AccessToken secret.String
 	TokenType   string // as in RFC 6749, section 7.1
@@ -64,35 +64,74 @@ func (r CredentialsRequest) check() error {
 // when the token is about to end does it ask the provider, once for all who are
 // waiting.
 func (v *Vault) GetCredentials(ctx context.Context, r CredentialsRequest) (Credentials, error) {
-	key, p, err := v.check(r.Key)
+	name, p, err := v.find(r.Key)
 	if err != nil {
 		return Credentials{}, err
 	}
 	if err := r.check(); err != nil {
 		return Credentials{}, err
 	}
-	id, err := v.blind.connection(key)
+	rec, err := v.store.Get(ctx, store.Key{Kind: kindConnections, ID: name.id})
 	if err != nil {
-		return Credentials{}, err
-	}
-	conn := new(storagev1.Connection)
-	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn); err != nil {
+		name.answer.forget()
 		return Credentials{}, v.readError(err)
 	}
 	now, w := v.now(), want{minTTL: r.MinTTL}
-	switch w.assess(conn, now) {
-	case renew:
-		if conn, err = v.renew(ctx, id, p, w); err != nil {
+	creds, ok := name.answer.get(rec.Revision, now, w)
+	if !ok {
+		if creds, err = v.answer(ctx, name, p, rec, now, w); err != nil {
 			return Credentials{}, err
 		}
+	}
+	if err := checkGranted(p, creds.Scopes, r.RequiredScopes); err != nil {
+		return Credentials{}, err
+	}
+	v.usage.mark(name.id, now)
+	return creds, nil
+}
+
+// answer opens the record, and has the grant renewed if need be.
+func (v *Vault) answer(ctx context.Context, name *known, p *provider.Provider, rec store.Record, now time.Time, w want) (Credentials, error) {
+	conn := new(storagev1.Connection)
+	if err := v.records.open(rec, conn); err != nil {
+		return Credentials{}, err
+	}
+	switch w.assess(conn, now) {
+	case renew:
+		conn, err := v.renew(ctx, name.id, p, w)
+		if err != nil {
+			return Credentials{}, err
+		}
+		return credentialsOf(conn, p)
 	case reauthorize:
 		return Credentials{}, errReauthorize(p, conn.GetProblem(), nil)
 	}
-	if err := checkGranted(p, conn.GetGrant().GetScopes(), r.RequiredScopes); err != nil {
+	creds, err := credentialsOf(conn, p)
+	if err != nil {
 		return Credentials{}, err
 	}
-	v.usage.mark(id, now)
-	return credentialsOf(conn, p)
+	v.blind.known.answers.keep(&name.answer, &answer{revision: rec.Revision, creds: creds, life: lifeOfGrant(conn.GetGrant())})
+	return creds, nil
+}
+
+// find returns what is known of a connection, and its provider. A name that was
+// seen lately was checked then.
+func (v *Vault) find(key Key) (*known, *provider.Provider, error) {
+	named := key
+	if named.Label == "" {
+		named.Label = DefaultLabel
+	}
+	if name := v.blind.known.get(named); name != nil {
+		if p, ok := v.providers[key.Provider]; ok {
+			return name, p, nil
+		}
+	}
+	key, p, err := v.check(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	name, err := v.blind.name(key)
+	return name, p, err
 }
 
 // checkGranted returns an error that names the scopes that were not granted.

@@ -60,7 +60,7 @@ func (w want) assess(c *storagev1.Connection, now time.Time) action {
 	}
 	left := g.GetExpireTime().AsTime().Sub(now)
 	switch {
-	case left >= w.enough(g):
+	case left >= w.enough(lifeOfGrant(g)):
 		return serve
 	case refreshable:
 		return renew
@@ -75,15 +75,20 @@ func isDue(c *storagev1.Connection, now time.Time) bool {
 	return c.GetDueTime() != nil && !c.GetDueTime().AsTime().After(now)
 }
 
-// enough returns the life below which the grant is refreshed. It is less than
-// the grant's whole life, whatever was asked for: else a provider of short-lived
+// enough returns the life below which a token of that whole life is refreshed. It
+// is less than the whole, whatever was asked for: else a provider of short-lived
 // tokens would be asked at every read.
-func (w want) enough(g *storagev1.Grant) time.Duration {
-	life := g.GetExpireTime().AsTime().Sub(g.GetIssueTime().AsTime())
+func (w want) enough(life time.Duration) time.Duration {
 	if w.minTTL > 0 {
 		return min(w.minTTL, life*9/10)
 	}
 	return min(defaultMinTTL, life/2)
+}
+
+// lifeOfGrant is the life that the access token had when it was issued. 0: it
+// does not end.
+func lifeOfGrant(g *storagev1.Grant) time.Duration {
+	return lifeOf(timeOf(g.GetIssueTime()), timeOf(g.GetExpireTime()))
 }
 
 // stillWorks reports whether the grant can be handed out although it could not

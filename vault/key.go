@@ -66,39 +66,50 @@ func isPrintable(s string) bool {
 // above it, so that the same subject in two tenants looks like two.
 type blind struct {
 	keyring *keyring.Keyring
-	// known spares the hot path six hashes for names seen lately.
+	// known spares the hot path the checks and six hashes for names seen lately.
+	// Names are checked before they get here.
 	known *blindCache
 }
 
 // maxKnown bounds the cache: some ten MiB.
 const maxKnown = 1 << 16
 
-// blindCache remembers store keys by name. When it is full it starts anew: what
+// blindCache remembers connections by name. When it is full it starts anew: what
 // is asked for often is soon back.
 type blindCache struct {
-	mu  sync.RWMutex
-	ids map[Key]string
+	mu    sync.RWMutex
+	names map[Key]*known
+
+	answers answers
+}
+
+// known is what is remembered of a connection.
+type known struct {
+	id     string // its store key
+	answer slot
 }
 
 func newBlind(k *keyring.Keyring) blind {
-	return blind{keyring: k, known: &blindCache{ids: make(map[Key]string)}}
+	return blind{keyring: k, known: &blindCache{names: make(map[Key]*known)}}
 }
 
-func (c *blindCache) get(k Key) (string, bool) {
+// get returns nil for a name that is not known.
+func (c *blindCache) get(k Key) *known {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	id, ok := c.ids[k]
-	return id, ok
+	return c.names[k]
 }
 
-func (c *blindCache) put(k Key, id string) {
+func (c *blindCache) put(k Key, id string) *known {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.ids) >= maxKnown {
-		clear(c.ids)
+	if len(c.names) >= maxKnown {
+		clear(c.names)
 	}
+	name := &known{id: id}
 	// The strings of a request may lie in a larger buffer: keep copies.
-	c.ids[Key{strings.Clone(k.Tenant), strings.Clone(k.Subject), strings.Clone(k.Provider), strings.Clone(k.Label)}] = id
+	c.names[Key{strings.Clone(k.Tenant), strings.Clone(k.Subject), strings.Clone(k.Provider), strings.Clone(k.Label)}] = name
+	return name
 }
 
 // connectionIDSize is the length of a connection's store key in bytes.
@@ -118,19 +129,27 @@ func (b blind) subject(tenant, subject string) (string, error) {
 }
 
 func (b blind) connection(k Key) (string, error) {
-	if id, ok := b.known.get(k); ok {
-		return id, nil
+	name, err := b.name(k)
+	if err != nil {
+		return "", err
+	}
+	return name.id, nil
+}
+
+// name returns what is known of a connection, its store key at least.
+func (b blind) name(k Key) (*known, error) {
+	if name := b.known.get(k); name != nil {
+		return name, nil
 	}
 	prefix, err := b.subject(k.Tenant, k.Subject)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	id, err := b.keyring.Blind("connection", k.Tenant, k.Subject, k.Provider, k.Label)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	b.known.put(k, prefix+id)
-	return prefix + id, nil
+	return b.known.put(k, prefix+id), nil
 }
 
 // provider begins the store keys of what waits for a provider.
