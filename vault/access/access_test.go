@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,5 +92,32 @@ func TestTokenHashesAreReadAsWritten(t *testing.T) {
 		if _, err := access.ParseTokenHash(text); err == nil {
 			t.Errorf("ParseTokenHash(%q) was accepted", text)
 		}
+	}
+}
+
+// BenchmarkAuthenticate is what a call pays to be let in, by the number of
+// callers that are configured.
+func BenchmarkAuthenticate(b *testing.B) {
+	for _, callers := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("of %d callers", callers), func(b *testing.B) {
+			var token secret.String
+			rules := make([]access.Rule, callers)
+			for i := range rules {
+				token = access.GenerateToken()
+				rules[i] = rule(fmt.Sprintf("caller-%d", i), token)
+				rules[i].RPCs, rules[i].Providers, rules[i].Subjects = []string{"GetCredentials"}, []string{"mailchimp"}, []string{"team-*"}
+			}
+			p, err := access.NewPolicy(rules)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := p.Authenticate(token)
+				if err != nil || !c.MayCall("GetCredentials") || !c.MaySee("team-1", "mailchimp") {
+					b.Fatal("not let in")
+				}
+			}
+		})
 	}
 }
