@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -132,4 +134,47 @@ func measure(b *testing.B, client tokenvaultv1.VaultServiceClient, req *tokenvau
 	elapsed := time.Since(start)
 	runtime.ReadMemStats(&after)
 	return elapsed, float64(after.Mallocs - before.Mallocs)
+}
+
+// BenchmarkRefreshAhead has the background refresh connections that have all come
+// due at once, at a provider behind real sockets: run it with
+// -benchtime=100000x for a hundred thousand. The rate cannot exceed the pace at
+// which the background begins; cpu-ms/op says what one refresh costs.
+func BenchmarkRefreshAhead(b *testing.B) {
+	clock := &vaulttest.Clock{}
+	e := vaulttest.NewEngine(b, vaulttest.EngineConfig{
+		Quiet: true, Sockets: true, Now: clock.Now,
+		Sandbox: func(c *sandbox.Config) { c.TokenLifetime = 24 * time.Hour },
+	})
+	names := make([]string, b.N)
+	for i := range names {
+		names[i] = fmt.Sprint("subject-", i)
+	}
+	e.MustConnect(names...)
+	clock.Advance(21 * time.Hour)
+	asked := e.Sandbox.Requests(sandbox.Token)
+	cpu := processTime(b)
+	b.ResetTimer()
+	e.Start()
+	for e.Sandbox.Requests(sandbox.Token)-asked < b.N {
+		<-time.After(10 * time.Millisecond)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refreshes/s")
+	b.ReportMetric(float64((processTime(b)-cpu).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	b.ReportMetric(float64(mem.HeapSys-mem.HeapReleased)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(e.Sandbox.PeakConcurrency(sandbox.Token)), "peak-requests")
+}
+
+// processTime is the processor time that the process has used, the sandbox's
+// part included.
+func processTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

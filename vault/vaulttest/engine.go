@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/keyring"
@@ -33,6 +35,10 @@ type EngineConfig struct {
 	Log slog.Handler
 	// Quiet leaves the background's work undone until Start.
 	Quiet bool
+	// Sockets puts the sandbox behind a socket on loopback, for measurements.
+	Sockets bool
+	// Now is the clock of vault and sandbox. Nil: time.Now.
+	Now func() time.Time
 }
 
 // Engine is a vault on a real bbolt file without its servers, and the sandbox in
@@ -49,6 +55,7 @@ type Engine struct {
 	path   string
 	master keyring.MasterKey
 	secret secret.String
+	base   string // of the sandbox's standard provider
 	stop   func()
 }
 
@@ -63,7 +70,7 @@ func NewEngine(t testing.TB, c EngineConfig) *Engine {
 	if e.master, err = keyring.ParseMasterKey(keyring.GenerateMasterKey()); err != nil {
 		t.Fatal(err)
 	}
-	config := sandbox.Config{Clients: []sandbox.Client{{
+	config := sandbox.Config{Now: c.Now, Clients: []sandbox.Client{{
 		ID: clientID, Secret: e.secret.Reveal(), Auth: sandbox.AuthPost,
 		RedirectURIs: []string{vault.RedirectURL(enginePublicURL, "acme")},
 	}}}
@@ -72,6 +79,12 @@ func NewEngine(t testing.TB, c EngineConfig) *Engine {
 	}
 	if e.Sandbox, err = sandbox.New(config); err != nil {
 		t.Fatal(err)
+	}
+	e.base = "http://127.0.0.1:1" // answered by Sandbox.Transport
+	if c.Sockets {
+		web := httptest.NewServer(e.Sandbox)
+		t.Cleanup(web.Close)
+		e.base = web.URL
 	}
 	e.open()
 	if !c.Quiet {
@@ -103,7 +116,7 @@ func (e *Engine) open() {
 	}
 	e.Vault, err = vault.New(vault.Config{
 		Store: e.Store, Keyring: keys, Providers: []*provider.Provider{e.provider()}, PublicURL: enginePublicURL,
-		Binding: vault.BindingLink, Logger: log,
+		Binding: vault.BindingLink, Logger: log, Now: e.config.Now,
 	})
 	if err != nil {
 		e.t.Fatal(err)
@@ -139,10 +152,13 @@ func (e *Engine) check(err error) {
 
 func (e *Engine) provider() *provider.Provider {
 	e.t.Helper()
-	const base = "http://127.0.0.1:1/oauth" // answered by Sandbox.Transport
+	base, transport := e.base+"/oauth", e.Sandbox.Transport()
+	if e.config.Sockets {
+		transport = nil
+	}
 	p, err := provider.New(provider.Config{
 		Name: "acme", ClientID: clientID, ClientSecret: e.secret, RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
-		Transport: e.Sandbox.Transport(),
+		Transport: transport,
 		Definition: provider.Definition{
 			DisplayName: "Acme", Issuer: base, AuthorizeURL: base + "/authorize", TokenURL: base + "/token", RevokeURL: base + "/revoke",
 			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: e.config.Refresh,
