@@ -1,13 +1,16 @@
 package vaulttest_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/store"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -91,4 +94,134 @@ func watchRecovery(e *vaulttest.Engine, connections int) (took time.Duration, mo
 		}
 	}
 	return time.Since(began), most
+}
+
+func TestARevocationThatFailsIsTriedAgainAcrossRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+		e.MustConnect("alice")
+		e.Sandbox.Fault(sandbox.Revoke, sandbox.Fault{Status: 503})
+		result, err := e.Vault.Disconnect(t.Context(), e.Key("alice"))
+		if err != nil || result.Revocation != vault.RevocationFailed || result.NextStep == "" {
+			t.Errorf("Disconnect = %+v, %v; want that it failed, and what is left to do", result, err)
+		}
+		for range 3 {
+			time.Sleep(2 * time.Minute)
+			e.Restart()
+		}
+		if n := e.Sandbox.LiveFamilies(); n != 1 {
+			t.Fatalf("%d grants live at the provider, want the one that it does not revoke", n)
+		}
+		e.Sandbox.ClearFaults()
+		time.Sleep(time.Hour)
+		if n := e.Sandbox.LiveFamilies(); n != 0 {
+			t.Errorf("%d grants still live at the provider", n)
+		}
+		page, err := e.Store.List(t.Context(), store.Key{Kind: "revocations"}, "", 1)
+		if err != nil || len(page.Records) != 0 {
+			t.Errorf("%d revocations are still to be confirmed, %v", len(page.Records), err)
+		}
+	})
+}
+
+func TestARevocationIsGivenUpAfterAWeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+		e.MustConnect("alice")
+		e.Sandbox.Fault(sandbox.Revoke, sandbox.Fault{Status: 400})
+		if _, err := e.Vault.Disconnect(t.Context(), e.Key("alice")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(8 * 24 * time.Hour)
+		page, err := e.Store.List(t.Context(), store.Key{Kind: "revocations"}, "", 1)
+		if err != nil || len(page.Records) != 0 {
+			t.Errorf("%d revocations are still tried, %v: their tokens must not lie here for ever", len(page.Records), err)
+		}
+		if n := e.Sandbox.Requests(sandbox.Revoke); n > 400 {
+			t.Errorf("%d requests in a week", n)
+		}
+	})
+}
+
+func TestARefreshTokenThatMustNotIdleIsKeptAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{
+			Refresh: provider.Refresh{IdleLimit: 9 * time.Hour},
+			Sandbox: func(c *sandbox.Config) {
+				c.RefreshTokenIdle = 9 * time.Hour
+				c.Quirks = []sandbox.Quirk{sandbox.ExpiresInMissing} // nothing else calls for a refresh
+			},
+		})
+		e.MustConnect("alice")
+		time.Sleep(40 * time.Hour)
+		conn := e.Connection("alice")
+		if conn.Generation < 5 || conn.Generation > 7 {
+			t.Errorf("generation = %d after 40 hours with a limit of 9, want about 6", conn.Generation)
+		}
+		if _, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice")); err != nil {
+			t.Errorf("the refresh token is dead: %v", err)
+		}
+	})
+}
+
+func TestTheDefinitionTellsTheLifeOfTokensWhereTheProviderDoesNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{
+			Refresh: provider.Refresh{Lifetime: time.Hour},
+			Sandbox: func(c *sandbox.Config) { c.Quirks = []sandbox.Quirk{sandbox.ExpiresInMissing} },
+		})
+		e.MustConnect("alice")
+		for range 5 {
+			time.Sleep(time.Hour)
+			creds, err := e.Credentials("alice")
+			if err != nil || !e.Sandbox.Valid(creds.AccessToken.Reveal()) {
+				t.Fatalf("the token does not work: %v", err)
+			}
+		}
+	})
+}
+
+func TestRetryAfterHoldsBackgroundAndCallersOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+		e.MustConnect("alice")
+		e.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 429, RetryAfter: 2 * time.Hour, Times: 1})
+		before := e.Sandbox.Requests(sandbox.Token)
+		time.Sleep(time.Hour) // the attempt ahead of the end, at 80 % of it
+		for range 100 {
+			time.Sleep(time.Minute / 2)
+			var told *vault.Error
+			if _, err := e.Credentials("alice"); !errors.As(err, &told) || told.Reason != vault.ProviderUnavailable || told.RetryAfter <= 0 {
+				t.Fatalf("got %v, want that the provider has asked for a pause, and for how long", err)
+			}
+		}
+		if n := e.Sandbox.Requests(sandbox.Token) - before; n != 1 {
+			t.Errorf("%d requests, want none before the pause is over", n)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := e.Credentials("alice"); err != nil {
+			t.Errorf("after the pause: %v", err)
+		}
+	})
+}
+
+func TestATokenThatEndsWithoutARefreshTokenIsMarkedWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{
+			Sandbox: func(c *sandbox.Config) { c.Quirks = []sandbox.Quirk{sandbox.RefreshTokenFirstConsentOnly} },
+		})
+		// The second consent of the same person brings no refresh token.
+		e.MustConnect("alice")
+		e.MustConnect("bob")
+		if conn := e.Connection("bob"); conn.Status != vault.ExpiringSoon {
+			t.Errorf("status = %v, want that it will stop working", conn.Status)
+		}
+		time.Sleep(61 * time.Minute)
+		if conn := e.Connection("bob"); conn.Status != vault.NeedsReauthorization || conn.Problem == "" {
+			t.Errorf("status = %v, problem %q; want that the person is needed, and why", conn.Status, conn.Problem)
+		}
+		if _, err := e.Credentials("bob"); vault.ReasonOf(err) != vault.ReauthorizationRequired {
+			t.Errorf("GetCredentials: %v", err)
+		}
+	})
 }
