@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Quirk is one way in which token endpoints differ from RFC 6749. All of them
-// were seen at real providers. Some can be had together; of those that concern
-// the same thing the last one holds.
+// Quirk is one way in which token endpoints differ from RFC 6749, as real ones
+// and what stands before them do. Several can be had together; of those that
+// concern the same thing one holds.
 type Quirk string
 
 // The quirks of refusals, and of answers that come from something else than the
