@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -121,9 +122,15 @@ func TestRefusalsWithStatus200(t *testing.T) {
 	}
 }
 
-func TestUnknownQuirksAreRefused(t *testing.T) {
-	if _, err := sandbox.New(sandbox.Config{Quirks: []sandbox.Quirk{"other"}}); err == nil {
-		t.Error("New took a quirk that there is not")
+func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
+	for name, config := range map[string]sandbox.Config{
+		"a quirk that there is not":    {Quirks: []sandbox.Quirk{"other"}},
+		"a life of less than a second": {TokenLifetime: 500 * time.Millisecond},
+		"a negative grace":             {ReuseGrace: -time.Second},
+	} {
+		if _, err := sandbox.New(config); err == nil {
+			t.Errorf("New took %s", name)
+		}
 	}
 }
 

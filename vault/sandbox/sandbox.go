@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -39,6 +40,9 @@ func New(c Config) (*Sandbox, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.TokenLifetime < time.Second || c.ReuseGrace < 0 {
+		return nil, errors.New("sandbox: access tokens live a second at least, and the grace for reuse is not negative")
 	}
 	if err := checkQuirks(c.Quirks); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
