@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -41,7 +42,13 @@ Have the made-up provider misbehave with --fault ENDPOINT:WHAT, such as
   --fault token:status=503,times=3
   --fault metadata:delay=5s
   --fault token:drop-after          the answer is lost after the token was issued
-Endpoints: authorize, token, metadata, api, revoke, userinfo.`,
+  --fault token:quirk=expires-in-empty
+Endpoints: authorize, token, metadata, api, revoke, userinfo. Quirks of the token
+endpoint, of which several can be given with commas between (quirk=A,quirk=B):
+` + quirkList() + `
+
+The provider acme has tokens that end and are refreshed. To see that happen, give
+them a short life with --token-lifetime.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logging.logger(cmd.ErrOrStderr())
@@ -59,6 +66,8 @@ Endpoints: authorize, token, metadata, api, revoke, userinfo.`,
 	cmd.Flags().StringVar(&d.http, "http", "127.0.0.1:8080", "the vault's `address` for browsers")
 	cmd.Flags().StringVar(&d.sandbox, "sandbox", "127.0.0.1:8090", "the made-up provider's `address`")
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the made-up provider; may be given several times")
+	cmd.Flags().DurationVar(&d.tokenLifetime, "token-lifetime", time.Hour, "how long acme's access tokens live, in whole seconds")
+	cmd.Flags().DurationVar(&d.reuseGrace, "reuse-grace", 0, "how long acme's refresh tokens may be used again, as after a lost answer;\nafter it, that revokes the connection at acme (default: not at all)")
 	logging.add(cmd, "info")
 	return cmd
 }
@@ -68,6 +77,21 @@ type development struct {
 	dir                 string
 	grpc, http, sandbox string // addresses
 	faults              map[sandbox.Endpoint]sandbox.Fault
+	tokenLifetime       time.Duration // of acme's access tokens; 0: an hour
+	reuseGrace          time.Duration // of acme's refresh tokens
+}
+
+// quirkList is the names of all quirks, a few on a line.
+func quirkList() string {
+	lines := []string{" "}
+	for _, quirk := range sandbox.Quirks() {
+		if last := len(lines) - 1; len(lines[last])+len(quirk) < 78 {
+			lines[last] += " " + string(quirk)
+		} else {
+			lines = append(lines, "  "+string(quirk))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func parseFaults(texts []string) (map[sandbox.Endpoint]sandbox.Fault, error) {
@@ -101,7 +125,10 @@ func (d development) run(ctx context.Context, log *slog.Logger, ready func(token
 	if err != nil {
 		return err
 	}
-	sb, err := sandbox.New(sandbox.Config{Clients: d.clients(c, clientSecret), StatePath: filepath.Join(d.dir, devSandboxState)})
+	sb, err := sandbox.New(sandbox.Config{
+		Clients: d.clients(c, clientSecret), TokenLifetime: d.tokenLifetime, ReuseGrace: d.reuseGrace,
+		StatePath: filepath.Join(d.dir, devSandboxState),
+	})
 	if err != nil {
 		return err
 	}
@@ -146,8 +173,8 @@ func (d development) prepare() (token, clientSecret secret.String, err error) {
 		return token, clientSecret, err
 	}
 	var text strings.Builder
-	err = template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]string{
-		"GRPC": d.grpc, "HTTP": d.http, "Sandbox": d.sandbox, "TokenSHA256": access.HashToken(token).String(),
+	err = template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]any{
+		"GRPC": d.grpc, "HTTP": d.http, "Sandbox": d.sandbox, "TokenSHA256": access.HashToken(token).String(), "Grace": d.reuseGrace,
 	})
 	if err != nil {
 		return token, clientSecret, err
@@ -195,7 +222,8 @@ providers:
     client_id: tokenvault-dev
     client_secret: file:client.secret
     client_auth: post
-    scopes: [offline_access]
+    scopes: [offline_access]{{if .Grace}}
+    refresh: {grace: {{.Grace}}}{{end}}
     after_connect: {url: "http://{{.Sandbox}}/oauth/userinfo"}
     account: {id: /sub, name: /name, email: /email}
     allow_private_network: true
