@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -35,18 +37,12 @@ func (v *Vault) Authorize(ctx context.Context, providerName, session string, coo
 	if err != nil {
 		return Authorization{}, err
 	}
-	s, err := v.openSession(ctx, id)
-	if err != nil {
-		return Authorization{}, err
-	}
-	if s.GetKey().GetProvider() != providerName {
-		return Authorization{}, errSessionExpired(nil)
-	}
 	if !isRandomID(cookie.Reveal()) {
 		cookie = secret.New(newRandomID())
 	}
 	state, verifier := newRandomID(), provider.NewVerifier()
-	if err := v.storeFlow(ctx, state, s, cookie, verifier); err != nil {
+	s, err := v.openLink(ctx, id, providerName, state, cookie, verifier)
+	if err != nil {
 		return Authorization{}, err
 	}
 	return Authorization{
@@ -60,23 +56,53 @@ func (v *Vault) Authorize(ctx context.Context, providerName, session string, coo
 	}, nil
 }
 
-func (v *Vault) storeFlow(ctx context.Context, state string, s openSession, cookie, verifier secret.String) error {
+// openLink stores a flow, and counts it in its session.
+func (v *Vault) openLink(ctx context.Context, sessionID, providerName, state string, cookie, verifier secret.String) (openSession, error) {
+	for range maxConflicts {
+		s, err := v.openSession(ctx, sessionID)
+		if err != nil {
+			return openSession{}, err
+		}
+		if s.GetKey().GetProvider() != providerName {
+			return openSession{}, errSessionExpired(nil)
+		}
+		id, err := v.blind.connection(keyOf(s.GetKey()))
+		if err != nil {
+			return openSession{}, err
+		}
+		if _, err := v.notDisconnectedSince(ctx, id, s.Session); err != nil {
+			return openSession{}, err
+		}
+		if s.Openings++; s.GetOpenings() > maxOpenings {
+			return openSession{}, errSessionSpent()
+		}
+		counted, err := v.records.put(s.storeKey, s.Session, s.revision)
+		if err != nil {
+			return openSession{}, err
+		}
+		flow, err := v.newFlow(state, s, cookie, verifier)
+		if err != nil {
+			return openSession{}, err
+		}
+		if _, err = v.store.Commit(ctx, counted, flow); !errors.Is(err, store.ErrConflict) {
+			return s, err
+		}
+	}
+	return openSession{}, fmt.Errorf("open a link: %w, %d times in a row", store.ErrConflict, maxConflicts)
+}
+
+func (v *Vault) newFlow(state string, s openSession, cookie, verifier secret.String) (store.Op, error) {
 	id, err := v.blind.flow(state)
 	if err != nil {
-		return err
+		return store.Op{}, err
 	}
-	op, err := v.records.put(store.Key{Kind: kindFlows, ID: id}, &storagev1.Flow{
+	return v.records.put(store.Key{Kind: kindFlows, ID: id}, &storagev1.Flow{
 		Session:      []byte(s.storeKey.ID),
 		Provider:     s.GetKey().GetProvider(),
 		CookieSha256: cookieHash(cookie),
 		CodeVerifier: verifier.Reveal(),
 		ExpireTime:   timestamppb.New(v.now().Add(SessionLifetime)),
 	}, store.Absent)
-	if err != nil {
-		return err
-	}
-	_, err = v.store.Commit(ctx, op)
-	return err
 }
 
 func cookieHash(cookie secret.String) []byte {

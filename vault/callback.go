@@ -140,6 +140,13 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 		_, commitErr := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision))
 		return nil, errors.Join(err, commitErr)
 	}
+	id, err := v.blind.connection(keyOf(f.session.GetKey()))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.notDisconnectedSince(ctx, id, f.session.Session); err != nil {
+		return nil, err
+	}
 	if err := v.claim(ctx, &f); err != nil {
 		return nil, err
 	}
@@ -148,10 +155,6 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	if err != nil {
 		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
 	}
-	id, err := v.blind.connection(keyOf(f.session.GetKey()))
-	if err != nil {
-		return nil, err
-	}
 	grant := grantRecord(token, asked, f.provider.Definition().Refresh.Lifetime)
 	if grant.Scopes == nil {
 		// What is left out is as it was asked for (RFC 6749, section 5.1).
@@ -159,9 +162,14 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	}
 	conn, err := v.storeCandidate(ctx, f, id, grant)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, v.giveBack(ctx, f, grant))
 	}
 	return v.settleAfterConsent(ctx, f.provider, id, conn)
+}
+
+// giveBack has tokens revoked that were issued and could not be kept.
+func (v *Vault) giveBack(ctx context.Context, f checkedFlow, grant *storagev1.Grant) error {
+	return v.revokeLater(ctx, f.provider, f.session.GetKey(), grant)
 }
 
 // checkAnswer looks at what the provider says in the redirect.
@@ -190,23 +198,33 @@ func checkAnswer(p *provider.Provider, r CallbackRequest) error {
 // claim uses up the state and takes the session, so that of two callbacks of one
 // session only one redeems.
 func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
-	f.session.State = storagev1.Session_STATE_REDEEMING
-	op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
-	if err != nil {
-		return err
+	for range maxConflicts {
+		f.session.State = storagev1.Session_STATE_REDEEMING
+		op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+		if err != nil {
+			return err
+		}
+		_, err = v.store.Commit(ctx, store.Delete(f.storeKey, f.revision), op)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		// Another callback was faster, or the link was only opened once more.
+		if _, err := v.store.Get(ctx, f.storeKey); errors.Is(err, store.ErrNotFound) {
+			return errSessionUsed()
+		}
+		if f.session, err = v.openSession(ctx, f.session.storeKey.ID); err != nil {
+			return err
+		}
 	}
-	revision, err := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision), op)
-	if errors.Is(err, store.ErrConflict) {
-		return errSessionUsed()
-	}
-	f.session.revision = revision
-	return err
+	return fmt.Errorf("claim a session: %w, %d times in a row", store.ErrConflict, maxConflicts)
 }
 
-// unclaim opens the session again after a code that could not be redeemed.
+// unclaim opens the session again after a code that could not be redeemed. Nobody
+// else changes a session that is being redeemed.
 func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
 	f.session.State = storagev1.Session_STATE_OPEN
-	op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+	f.session.Failures++
+	op, err := v.records.put(f.session.storeKey, f.session.Session, store.Any)
 	if err != nil {
 		return err
 	}
@@ -215,22 +233,32 @@ func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
 }
 
 // storeCandidate stores the tokens as the connection's candidate, in one commit
-// with the end of the session.
+// with the end of the session. What it stores cannot be had again, so nothing but
+// the connection itself and its disconnection can be in the way.
 func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, grant *storagev1.Grant) (*storagev1.Connection, error) {
 	f.session.State = storagev1.Session_STATE_USED
-	used, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
+	used, err := v.records.put(f.session.storeKey, f.session.Session, store.Any)
 	if err != nil {
 		return nil, err
 	}
 	var conn *storagev1.Connection
 	err = persist(ctx, func() (err error) {
-		conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
-			c.Key = f.session.GetKey()
-			c.Candidate = grant
-			c.CaptureAttempts = 0
-			schedule(c, v.now().Add(retryAfter))
-			return nil
-		}, used)
+		for range maxConflicts {
+			var still store.Op
+			if still, err = v.notDisconnectedSince(ctx, id, f.session.Session); err != nil {
+				return err
+			}
+			conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
+				c.Key = f.session.GetKey()
+				c.Candidate = grant
+				c.CaptureAttempts = 0
+				schedule(c, v.now().Add(retryAfter))
+				return nil
+			}, used, still)
+			if !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
 		return err
 	})
 	return conn, err

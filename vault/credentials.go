@@ -156,7 +156,11 @@ func checkGranted(p *provider.Provider, granted, required []string) error {
 func credentialsOf(c *storagev1.Connection, p *provider.Provider) (Credentials, error) {
 	base, err := p.APIBaseURL(c.GetMetadata())
 	if err != nil {
-		return Credentials{}, unavailable(p, err)
+		return Credentials{}, &Error{
+			Reason:  ProviderMisconfigured,
+			Message: fmt.Sprintf("What %s told of this account does not fit the definition of provider %q. The operator has to check api_base_url and after_connect; the connection stays as it is.", p.DisplayName(), p.Name()),
+			Err:     err,
+		}
 	}
 	g, a := c.GetGrant(), c.GetAccount()
 	creds := Credentials{

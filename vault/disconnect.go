@@ -112,6 +112,11 @@ func (v *Vault) deletion(id string, conn *storagev1.Connection, p *provider.Prov
 		return nil, nil, err
 	}
 	ops = append(ops, store.Delete(store.Key{Kind: kindUsage, ID: id}, store.Any))
+	note, err := v.rememberDisconnection(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	ops = append(ops, note)
 	logged, err := v.logChange(storagev1.Change_EVENT_DISCONNECTED, conn)
 	if err != nil {
 		return nil, nil, err

@@ -116,7 +116,10 @@ const soon = 7 * 24 * time.Hour
 
 func statusOf(c *storagev1.Connection, now time.Time) Status {
 	g := c.GetGrant()
-	if c.GetReauthorizationRequired() && c.GetCandidate() == nil {
+	if c.GetCandidate() != nil {
+		return Connected // the person has done their part
+	}
+	if c.GetReauthorizationRequired() {
 		return NeedsReauthorization
 	}
 	if g.GetRefreshToken() != "" {
@@ -173,14 +176,20 @@ func grantRecord(t provider.Token, asked time.Time, lifetime time.Duration) *sto
 func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time, lifetime time.Duration) *storagev1.Grant {
 	g := grantRecord(t, asked, lifetime)
 	g.Rotation = storagev1.Grant_ROTATION_ROTATED
+	if lostRefreshToken(t) {
+		g.Rotation = old.GetRotation()
+	} else if g.RefreshToken == "" || g.RefreshToken == old.GetRefreshToken() {
+		g.Rotation = storagev1.Grant_ROTATION_KEPT
+	}
 	if g.RefreshToken == "" {
 		g.RefreshToken = old.GetRefreshToken()
-	}
-	if g.RefreshToken == old.GetRefreshToken() {
-		g.Rotation = storagev1.Grant_ROTATION_KEPT
 	}
 	if t.Scopes == nil {
 		g.Scopes = old.GetScopes()
 	}
 	return g
 }
+
+// lostRefreshToken reports whether the answer to a refresh broke off before a
+// refresh token that may have been in it.
+func lostRefreshToken(t provider.Token) bool { return t.Partial && t.RefreshToken.IsZero() }

@@ -21,7 +21,9 @@ const (
 	kindDue         store.Kind = "due"
 	kindChanges     store.Kind = "changes"
 	kindRevocations store.Kind = "revocations"
-	kindUsage       store.Kind = "usage"
+	// kindDisconnections are few and short-lived.
+	kindDisconnections store.Kind = "disconnections"
+	kindUsage          store.Kind = "usage"
 )
 
 // records reads and writes sealed messages: the one place where plaintext meets

@@ -192,6 +192,12 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 			c.Problem = ""
 			refreshEnded(c)
 			schedule(c, due(c, p))
+			if lostRefreshToken(r.token) {
+				// What came is served; what did not is asked for again, if
+				// that can be done without harm.
+				c.LostAnswerTime = timestamppb.New(r.asked)
+				schedule(c, v.now().Add(time.Second))
+			}
 			return nil
 		})
 		return err

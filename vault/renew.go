@@ -74,11 +74,9 @@ func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider
 	defer release()
 	var settleErr error
 	if conn.GetCandidate() != nil {
-		settled, err := v.settle(held, id, p, conn)
-		if err == nil {
-			conn = settled
-		} else {
-			settleErr, conn.Candidate = err, nil // go by what else there is
+		conn, settleErr, err = v.settleFirst(held, id, p, conn)
+		if err != nil {
+			return nil, err
 		}
 	}
 	switch w.assess(conn, v.now()) {
@@ -87,13 +85,28 @@ func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider
 	case renew:
 		return v.refreshOrServe(ctx, held, id, p, conn, w)
 	}
-	if ReasonOf(settleErr) == ProviderUnavailable {
+	if reason := ReasonOf(settleErr); settleErr != nil && (reason == "" || reason == ProviderUnavailable) {
 		return nil, settleErr
 	}
 	if w.ahead && conn.GetGrant() != nil && !conn.GetReauthorizationRequired() {
 		return nil, v.markEnded(ctx, id, p, conn)
 	}
 	return nil, errReauthorize(p, conn.GetProblem(), settleErr)
+}
+
+// settleFirst settles the candidate. Where it cannot be settled (settleErr), the
+// connection goes by what else it has.
+func (v *Vault) settleFirst(held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (_ *storagev1.Connection, settleErr, err error) {
+	settled, settleErr := v.settle(held, id, p, conn)
+	if settleErr == nil {
+		return settled, nil, nil
+	}
+	current := new(storagev1.Connection)
+	if _, err := v.records.get(held, store.Key{Kind: kindConnections, ID: id}, current); err != nil {
+		return nil, nil, v.readError(err)
+	}
+	current.Candidate = nil
+	return current, settleErr, nil
 }
 
 // refreshOrServe refreshes, and where that fails through no fault of the grant's

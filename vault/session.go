@@ -23,6 +23,12 @@ const (
 	maxScopes    = 100
 	maxScope     = 256 // bytes
 	maxLoginHint = 256 // bytes
+	// maxOpenings is how often a link can be opened. Whoever has a link makes
+	// the vault write with every opening.
+	maxOpenings = 50
+	// maxFailures is how many codes the provider may refuse before the link
+	// ends. Whoever has a link makes the vault ask the provider with each.
+	maxFailures = 5
 )
 
 // ConnectRequest asks for a new flow.
@@ -65,6 +71,7 @@ func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, e
 		ReturnUrl:  r.ReturnURL,
 		LoginHint:  r.LoginHint,
 		ExpireTime: timestamppb.New(expire),
+		CreateTime: timestamppb.New(expire.Add(-SessionLifetime)),
 		State:      storagev1.Session_STATE_OPEN,
 	}, store.Absent)
 	if err != nil {
@@ -130,6 +137,8 @@ func (v *Vault) openSession(ctx context.Context, id string) (openSession, error)
 		return openSession{}, errSessionExpired(nil)
 	case s.GetState() != storagev1.Session_STATE_OPEN:
 		return openSession{}, errSessionUsed()
+	case s.GetFailures() >= maxFailures:
+		return openSession{}, errSessionSpent()
 	}
 	return s, nil
 }
@@ -139,6 +148,13 @@ func errSessionExpired(cause error) *Error {
 		Reason:  SessionExpired,
 		Message: "This link has expired or is not complete. Nothing was changed. Go back to where you got it and ask for a new one.",
 		Err:     cause,
+	}
+}
+
+func errSessionSpent() *Error {
+	return &Error{
+		Reason:  SessionExpired,
+		Message: "This link was tried too often. Go back to where you got it and ask for a new one.",
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 func (v *Vault) settleAfterConsent(ctx context.Context, p *provider.Provider, id string, stored *storagev1.Connection) (*storagev1.Connection, error) {
 	held, release, conn, err := v.lockConnection(ctx, id)
 	if err != nil {
-		return nil, err
+		return v.settleLater(ctx, stored, err)
 	}
 	defer release()
 	ours := stored.GetCandidate().GetAccessToken()
@@ -29,18 +29,32 @@ func (v *Vault) settleAfterConsent(ctx context.Context, p *provider.Provider, id
 		if conn.GetGrant().GetAccessToken() == ours {
 			return conn, nil // a reader was faster
 		}
-		return nil, &Error{
-			Reason:  AuthorizationFailed,
-			Message: "Another flow for the same account ended at the same moment. See what is connected, and connect again if need be.",
-		}
+		return nil, errOvertaken(nil)
 	}
 	settled, err := v.settle(held, id, p, conn)
-	if ReasonOf(err) == ProviderUnavailable {
-		v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet, trying again in the background",
-			append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", err))...)
-		return conn, nil
+	if ReasonOf(err) == ProviderUnavailable || err != nil && ReasonOf(err) == "" {
+		return v.settleLater(ctx, stored, err)
 	}
 	return settled, err
+}
+
+// settleLater leaves a candidate that is stored to the background.
+func (v *Vault) settleLater(ctx context.Context, stored *storagev1.Connection, cause error) (*storagev1.Connection, error) {
+	if ReasonOf(cause) == NotConnected {
+		return nil, errOvertaken(cause)
+	}
+	v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet, trying again in the background",
+		append(keyAttrs(keyOf(stored.GetKey())), slog.Any("cause", cause))...)
+	return stored, nil
+}
+
+// errOvertaken is for the browser of a flow whose outcome another one has undone.
+func errOvertaken(cause error) *Error {
+	return &Error{
+		Reason:  AuthorizationFailed,
+		Message: "The account was connected or disconnected in another window at the same moment. Go back to where you got the link to see what is connected.",
+		Err:     cause,
+	}
 }
 
 // settle puts the candidate into service once the provider has told whose it is.
@@ -54,6 +68,8 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 		}
 	}
 	if err := checkAccount(p, conn, captured.Account.ID); err != nil {
+		// Its tokens are not revoked: at some providers that would take down
+		// whatever else that account has connected to this app.
 		return nil, v.dropCandidate(ctx, id, p, conn, err)
 	}
 	var stored *storagev1.Connection
@@ -68,6 +84,12 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 		})
 		return err
 	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, errNotConnected(err)
+	case errors.Is(err, errSuperseded):
+		return nil, errOvertaken(err)
+	}
 	return stored, err
 }
 
@@ -79,15 +101,15 @@ func checkAccount(p *provider.Provider, conn *storagev1.Connection, id string) *
 	}
 	return &Error{
 		Reason: AccountMismatch,
-		Message: fmt.Sprintf("This connection belongs to the %[1]s account %[2]q, and another account was used. Nothing was changed. "+
-			"Sign in to %[1]s as %[2]q, or disconnect the old account first.", p.DisplayName(), accountName(pinned)),
+		Message: fmt.Sprintf("This connection belongs to another %[1]s account than the one that was used. Nothing was changed. "+
+			"Sign in to %[1]s with the account that is connected, or disconnect it first. To have both, connect the second under a label of its own.", p.DisplayName()),
 	}
 }
 
 // accept makes the candidate the grant.
 func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) {
 	sameAccount := captured.Account.ID != "" && captured.Account.ID == c.GetAccount().GetId()
-	if sameAccount && c.Candidate.RefreshToken == "" {
+	if sameAccount && c.Candidate.RefreshToken == "" && !c.GetReauthorizationRequired() {
 		// Some providers issue a refresh token at the first consent only
 		// (Google); the one at hand is still good for the same account.
 		c.Candidate.RefreshToken = c.GetGrant().GetRefreshToken()
@@ -101,15 +123,6 @@ func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) 
 	c.Problem = ""
 	c.CaptureAttempts = 0
 	refreshEnded(c)
-}
-
-func accountName(a *storagev1.Account) string {
-	for _, name := range []string{a.GetName(), a.GetEmail()} {
-		if name != "" {
-			return name
-		}
-	}
-	return a.GetId()
 }
 
 // maxCaptureAttempts is when the background gives up on a candidate: with the

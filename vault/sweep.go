@@ -39,6 +39,7 @@ func (v *Vault) sweep(ctx context.Context) error {
 	return errors.Join(
 		v.sweepKind(ctx, kindSessions, func() expiring { return new(storagev1.Session) }),
 		v.sweepKind(ctx, kindFlows, func() expiring { return new(storagev1.Flow) }),
+		v.sweepKind(ctx, kindDisconnections, func() expiring { return disconnection{new(storagev1.Disconnection)} }),
 		v.sweepChanges(ctx),
 	)
 }
@@ -49,31 +50,33 @@ type expiring interface {
 	GetExpireTime() *timestamppb.Timestamp
 }
 
+// sweepKind deletes records of a kind that have ended, and what cannot be read is
+// passed over. Those that ended a moment ago stay: a code may be on its way to the
+// provider.
 func (v *Vault) sweepKind(ctx context.Context, kind store.Kind, empty func() expiring) error {
-	after := ""
-	for {
+	var errs []error
+	for after := ""; ; {
 		page, err := v.store.List(ctx, store.Key{Kind: kind}, after, sweepBatch)
 		if err != nil {
-			return err
+			return errors.Join(append(errs, err)...)
 		}
 		var ops []store.Op
 		for _, rec := range page.Records {
 			after = rec.Key.ID
 			record := empty()
 			if err := v.records.open(rec, record); err != nil {
-				return err
-			}
-			if !v.now().Before(record.GetExpireTime().AsTime()) {
+				errs = append(errs, err)
+			} else if v.now().After(record.GetExpireTime().AsTime().Add(2 * detachedTime)) {
 				ops = append(ops, store.Delete(rec.Key, store.Any))
 			}
 		}
 		if len(ops) > 0 {
 			if _, err := v.store.Commit(ctx, ops...); err != nil {
-				return err
+				return errors.Join(append(errs, err)...)
 			}
 		}
 		if len(page.Records) < sweepBatch {
-			return nil
+			return errors.Join(errs...)
 		}
 	}
 }

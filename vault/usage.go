@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -75,6 +76,9 @@ func (v *Vault) runUsage(ctx context.Context) {
 func (v *Vault) flushUsage(ctx context.Context) {
 	ops := make([]store.Op, 0, usageBatch)
 	for id, at := range v.usage.take() {
+		if _, err := v.store.Get(ctx, store.Key{Kind: kindConnections, ID: id}); errors.Is(err, store.ErrNotFound) {
+			continue // disconnected meanwhile
+		}
 		op, err := v.records.put(store.Key{Kind: kindUsage, ID: id}, &storagev1.Usage{LastUsedTime: timestamppb.New(at)}, store.Any)
 		if err != nil {
 			v.log.LogAttrs(ctx, slog.LevelError, "time of last use not written", slog.Any("cause", err))

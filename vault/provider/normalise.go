@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,7 +30,8 @@ func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = closeErr
 	}
 	ok := resp.StatusCode >= 200 && resp.StatusCode <= 299
-	answer := normalise(body, resp.Header.Get("Content-Type"))
+	answer := normalise(body)
+	answer.Partial = answer.Partial || err != nil
 	if err != nil && (!ok || answer.AccessToken == "") {
 		return nil, errors.New("the answer broke off")
 	}
@@ -67,21 +67,26 @@ type tokenAnswer struct {
 	ExpiresIn    int64  `json:"expires_in,omitempty"` // seconds; 0: does not expire, or not said
 	Scope        string `json:"scope,omitempty"`      // separated by spaces
 	Error        string `json:"error,omitempty"`
+	// Partial: the answer broke off, and what is not here may have been in it.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // normalise reads an answer of a token endpoint. It never fails: what it cannot
 // read is left out.
-func normalise(body []byte, contentType string) tokenAnswer {
+func normalise(body []byte) tokenAnswer {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
-	fields := map[string]any{}
-	switch mediaType, _, _ := mime.ParseMediaType(contentType); {
+	fields, whole := map[string]any{}, true
+	switch {
 	case len(body) > 0 && body[0] == '{':
-		fields = jsonFields(body)
-	case mediaType == "text/html", len(body) > 0 && body[0] == '<':
+		fields, whole = jsonFields(body)
+	case len(body) > 0 && body[0] == '<':
+		// A page. That something calls itself one means nothing: PHP calls
+		// everything text/html.
 	default:
 		fields = formFields(body)
 	}
 	return tokenAnswer{
+		Partial:      !whole,
 		AccessToken:  text(fields["access_token"]),
 		TokenType:    tokenType(text(fields["token_type"])),
 		RefreshToken: text(fields["refresh_token"]),
@@ -92,28 +97,30 @@ func normalise(body []byte, contentType string) tokenAnswer {
 }
 
 // jsonFields reads the members of an object one by one, so that those that can
-// be read come out even where the object breaks off or is followed by more.
-func jsonFields(body []byte) map[string]any {
-	fields := map[string]any{}
+// be read come out even where the object breaks off or is followed by more. It
+// reports whether the object came to its end.
+func jsonFields(body []byte) (fields map[string]any, whole bool) {
+	fields = map[string]any{}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if _, err := d.Token(); err != nil {
-		return fields
+		return fields, false
 	}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return fields
+			return fields, false
 		}
 		var value any
 		if err := d.Decode(&value); err != nil {
-			return fields
+			return fields, false
 		}
 		if key, ok := name.(string); ok {
 			fields[key] = value
 		}
 	}
-	return fields
+	_, err := d.Token()
+	return fields, err == nil
 }
 
 func formFields(body []byte) map[string]any {

@@ -26,6 +26,8 @@ type Token struct {
 	TokenType    string        // never empty
 	Lifetime     time.Duration // from when it was issued; 0: does not expire, or not said
 	Scopes       []string      // nil: not said
+	// Partial: the answer broke off, and what is not here may have been in it.
+	Partial bool
 }
 
 // Exchange redeems an authorization code (RFC 6749, section 4.1.3). A code can
@@ -83,6 +85,7 @@ func newToken(op string, t *oauth2.Token, err error, sent *atomic.Bool) (Token, 
 	if seconds, ok := t.Extra("expires_in").(float64); ok {
 		out.Lifetime = time.Duration(seconds) * time.Second
 	}
+	out.Partial, _ = t.Extra("partial").(bool)
 	if scope, ok := t.Extra("scope").(string); ok && scope != "" {
 		out.Scopes = strings.Fields(scope)
 	}
@@ -125,7 +128,12 @@ func parseRetryAfter(h http.Header) time.Duration {
 		return min(time.Duration(seconds)*time.Second, maxPause)
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(at), 0), maxPause)
+		// By the clock that the date was made with, where the answer tells it.
+		now, err := http.ParseTime(h.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), maxPause)
 	}
 	return 0
 }

@@ -179,12 +179,18 @@ func (e *Engine) Key(subject string) vault.Key {
 
 // Connect takes a subject through a whole flow, as one of the sandbox's accounts.
 func (e *Engine) Connect(subject string, account int) error {
-	ctx := e.t.Context()
-	begun, err := e.Vault.Connect(ctx, vault.ConnectRequest{Key: e.Key(subject)})
+	begun, err := e.Vault.Connect(e.t.Context(), vault.ConnectRequest{Key: e.Key(subject)})
 	if err != nil {
 		return err
 	}
-	opened, err := e.Vault.Authorize(ctx, "acme", begun.Session, secret.String{})
+	return e.Approve(begun.Session, account)
+}
+
+// Approve opens a session's link, consents as one of the sandbox's accounts, and
+// comes back.
+func (e *Engine) Approve(session string, account int) error {
+	ctx := e.t.Context()
+	opened, err := e.Vault.Authorize(ctx, "acme", session, secret.String{})
 	if err != nil {
 		return err
 	}

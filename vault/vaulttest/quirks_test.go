@@ -2,6 +2,7 @@ package vaulttest_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ func quirkRows() []quirkRow {
 		// Bodies.
 		{quirk: sandbox.FormEncoded},
 		{quirk: sandbox.FormAsText},
+		{quirk: sandbox.FormAsHTML},
 		{quirk: sandbox.JSONAsText},
 		{quirk: sandbox.JSONAsHTML},
 		{quirk: sandbox.JSONAsForm},
@@ -237,13 +239,13 @@ func wantIssuedAfterOutage(t *testing.T, s *vaulttest.Stack) {
 }
 
 func TestATokenAtHandIsNotRiskedForALostAnswer(t *testing.T) {
-	for _, quirk := range []sandbox.Quirk{sandbox.HTMLWith502Issued} {
+	for _, quirk := range []sandbox.Quirk{sandbox.HTMLWith502Issued, sandbox.TruncatedEarly} {
 		t.Run(string(quirk), func(t *testing.T) {
 			t.Parallel()
 			s := vaulttest.New(t, vaulttest.Config{TokenLifetime: quirkLifetime})
 			connectAsking(t, s, asked())
 			s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Quirks: []sandbox.Quirk{quirk}, Times: 1})
-			_, _ = refreshAlice(t, s)
+			_, _ = refreshAlice(t, s) // succeeds if the access token could be read
 			for range 3 {
 				s.Clock.Advance(quirkLifetime / 4)
 				_, _ = refreshAlice(t, s)
@@ -255,5 +257,20 @@ func TestATokenAtHandIsNotRiskedForALostAnswer(t *testing.T) {
 				t.Errorf("%d families revoked because of reuse while a token was good, want 0", n)
 			}
 		})
+	}
+}
+
+func TestEveryQuirkIsProved(t *testing.T) {
+	proved := []sandbox.Quirk{
+		sandbox.ErrorWith200, sandbox.HTMLWith200, sandbox.HTMLWith502, sandbox.HTMLWith502Issued, sandbox.TruncatedEarly,
+		sandbox.RefreshTokenFirstConsentOnly,
+	}
+	for _, row := range quirkRows() {
+		proved = append(proved, row.quirk)
+	}
+	for _, quirk := range sandbox.Quirks() {
+		if !slices.Contains(proved, quirk) {
+			t.Errorf("no test has the quirk %s", quirk)
+		}
 	}
 }

@@ -750,13 +750,18 @@ func (x *Account) GetEmail() string {
 
 // Session is one Connect call waiting for a person.
 type Session struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           *ConnectionKey         `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Scopes        []string               `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	ReturnUrl     string                 `protobuf:"bytes,3,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
-	LoginHint     string                 `protobuf:"bytes,4,opt,name=login_hint,json=loginHint,proto3" json:"login_hint,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	State         Session_State          `protobuf:"varint,6,opt,name=state,proto3,enum=tokenvault.storage.v1.Session_State" json:"state,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Key        *ConnectionKey         `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Scopes     []string               `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	ReturnUrl  string                 `protobuf:"bytes,3,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
+	LoginHint  string                 `protobuf:"bytes,4,opt,name=login_hint,json=loginHint,proto3" json:"login_hint,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	State      Session_State          `protobuf:"varint,6,opt,name=state,proto3,enum=tokenvault.storage.v1.Session_State" json:"state,omitempty"`
+	// How often the link was opened, and how often what came back could not be
+	// redeemed.
+	Openings      int32                  `protobuf:"varint,7,opt,name=openings,proto3" json:"openings,omitempty"`
+	Failures      int32                  `protobuf:"varint,8,opt,name=failures,proto3" json:"failures,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -831,6 +836,27 @@ func (x *Session) GetState() Session_State {
 		return x.State
 	}
 	return Session_STATE_UNSPECIFIED
+}
+
+func (x *Session) GetOpenings() int32 {
+	if x != nil {
+		return x.Openings
+	}
+	return 0
+}
+
+func (x *Session) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Session) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
 }
 
 // Flow is one opening of a session's link in one browser, waiting for its
@@ -1111,6 +1137,52 @@ func (x *Change) GetStatus() int32 {
 	return 0
 }
 
+// Disconnection remembers, under the connection's store key, when it was
+// disconnected, for as long as flows begun before may still be under way.
+type Disconnection struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	DisconnectTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=disconnect_time,json=disconnectTime,proto3" json:"disconnect_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Disconnection) Reset() {
+	*x = Disconnection{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Disconnection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Disconnection) ProtoMessage() {}
+
+func (x *Disconnection) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
+func (*Disconnection) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DisconnectTime
+	}
+	return nil
+}
+
 // Usage is written behind the reads of a connection's credentials.
 type Usage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1121,7 +1193,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1205,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1218,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1223,7 +1295,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xe5\x02\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xda\x03\n" +
 	"\aSession\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12\x1d\n" +
@@ -1233,7 +1305,11 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"login_hint\x18\x04 \x01(\tR\tloginHint\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12:\n" +
-	"\x05state\x18\x06 \x01(\x0e2$.tokenvault.storage.v1.Session.StateR\x05state\"S\n" +
+	"\x05state\x18\x06 \x01(\x0e2$.tokenvault.storage.v1.Session.StateR\x05state\x12\x1a\n" +
+	"\bopenings\x18\a \x01(\x05R\bopenings\x12\x1a\n" +
+	"\bfailures\x18\b \x01(\x05R\bfailures\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"S\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1271,7 +1347,9 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x0fEVENT_CONNECTED\x10\x01\x12\x13\n" +
 	"\x0fEVENT_REFRESHED\x10\x02\x12\"\n" +
 	"\x1eEVENT_REAUTHORIZATION_REQUIRED\x10\x03\x12\x16\n" +
-	"\x12EVENT_DISCONNECTED\x10\x04\"I\n" +
+	"\x12EVENT_DISCONNECTED\x10\x04\"T\n" +
+	"\rDisconnection\x12C\n" +
+	"\x0fdisconnect_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0edisconnectTime\"I\n" +
 	"\x05Usage\x12@\n" +
 	"\x0elast_used_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTimeBHZFgithub.com/tokenvault/tokenvault/proto/tokenvault/storage/v1;storagev1b\x06proto3"
 
@@ -1288,7 +1366,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Rotation)(0),           // 0: tokenvault.storage.v1.Grant.Rotation
 	(Session_State)(0),            // 1: tokenvault.storage.v1.Session.State
@@ -1304,43 +1382,46 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Due)(nil),                   // 11: tokenvault.storage.v1.Due
 	(*RevocationRequest)(nil),     // 12: tokenvault.storage.v1.RevocationRequest
 	(*Change)(nil),                // 13: tokenvault.storage.v1.Change
-	(*Usage)(nil),                 // 14: tokenvault.storage.v1.Usage
-	nil,                           // 15: tokenvault.storage.v1.Connection.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Disconnection)(nil),         // 14: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 15: tokenvault.storage.v1.Usage
+	nil,                           // 16: tokenvault.storage.v1.Connection.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	16, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	17, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	7,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	7,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	16, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	16, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	17, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	17, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	8,  // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	15, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	16, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	6,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	16, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	16, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
-	16, // 11: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	16, // 12: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	16, // 13: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 14: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	16, // 15: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	17, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	17, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	17, // 11: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	17, // 12: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	17, // 13: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 14: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	17, // 15: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 16: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
 	4,  // 17: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	16, // 18: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 18: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	16, // 20: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 21: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	16, // 22: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 23: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	16, // 24: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	5,  // 25: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	16, // 26: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	17, // 20: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	17, // 21: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 22: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	17, // 23: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	2,  // 24: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	17, // 25: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	5,  // 26: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	17, // 27: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	17, // 28: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -1354,7 +1435,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
