@@ -128,8 +128,10 @@ func (s *Store) write(batch []*commit) {
 	if len(batch) == 0 {
 		return // another has written for this one
 	}
+	s.recent.changing(batch)
 	fault := errAbandoned
 	defer func() {
+		s.recent.changed()
 		for _, c := range batch {
 			if fault != nil {
 				c.revision, c.err = 0, fault

@@ -81,16 +81,26 @@ func TestCommitsThatWaitShareOneTransaction(t *testing.T) {
 func TestAFaultOfTheMediumIsEveryonesAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := backend{filepath.Join(t.TempDir(), "vault.db")}.Open(t).(*boltstore.Store)
+		before, err := s.Commit(t.Context(), numbered(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(t.Context(), numbered(0).Key); err != nil {
+			t.Fatal(err)
+		}
 		large := make([]byte, 64<<10)
 		release, outcomes := queued(t, s, func(i int) store.Op {
 			op := numbered(i % 2)
-			op.Value = large
+			op.Value, op.Expect = large, store.Any
 			return op
 		}, t.Context(), t.Context(), t.Context())
 		s.ForbidGrowth()
 		release()
 		wantErrors(t, outcomes(), bolterrors.ErrMaxSizeReached, bolterrors.ErrMaxSizeReached, bolterrors.ErrMaxSizeReached)
-		if _, err := s.Get(t.Context(), numbered(0).Key); !errors.Is(err, store.ErrNotFound) {
+		if rec, err := s.Get(t.Context(), numbered(0).Key); err != nil || rec.Revision != before || len(rec.Value) != 1 {
+			t.Errorf("Get = %d bytes of revision %d, %v; want what was there before", len(rec.Value), rec.Revision, err)
+		}
+		if _, err := s.Get(t.Context(), numbered(1).Key); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Get = %v, want ErrNotFound", err)
 		}
 	})

@@ -16,8 +16,9 @@ import (
 
 // Store is a store.Store on one bbolt file.
 type Store struct {
-	db      *bolt.DB
+	db      *bolt.DB // written by the queue alone
 	queue   *queue
+	recent  *recent
 	locks   locks
 	changes broadcast
 
@@ -29,7 +30,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 func newStore(db *bolt.DB) *Store {
-	return &Store{db: db, queue: newQueue(), locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
+	return &Store{db: db, queue: newQueue(), recent: newRecent(), locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
 }
 
 // revisionSize is the length of the revision before every value, in bytes.
@@ -47,6 +48,10 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Record{}, err
 	}
+	held, ok, era := s.recent.get(key)
+	if ok && !s.isClosed() {
+		return store.Record{Key: key, Value: []byte(held.value), Revision: held.revision}, nil
+	}
 	rec := store.Record{Key: key}
 	err := s.view(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket([]byte(key.Kind))
@@ -62,6 +67,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Record, error) {
 	if err != nil {
 		return store.Record{}, err
 	}
+	s.recent.put(rec, era)
 	return rec, nil
 }
 
@@ -114,6 +120,15 @@ func (s *Store) Close() error {
 		s.closeErr = s.db.Close()
 	})
 	return s.closeErr
+}
+
+func (s *Store) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Store) view(read func(*bolt.Tx) error) error {

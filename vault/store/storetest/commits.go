@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -169,4 +170,75 @@ func closeWaitsForCommits(t *testing.T, b Backend) {
 			t.Errorf("commit %d: %v, want success or ErrClosed", i, o.err)
 		}
 	}
+}
+
+// readWhile calls read from several goroutines until the work is done.
+func readWhile(read func(), work func()) {
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					read()
+				}
+			}
+		})
+	}
+	work()
+	close(done)
+	readers.Wait()
+}
+
+func readersAreUpToDate(t *testing.T, b Backend) {
+	s := b.Open(t)
+	var returned atomic.Int64 // the newest revision that a Commit has returned
+	returned.Store(int64(put(t, s, key("a"), "x")))
+	readWhile(func() {
+		before := store.Revision(returned.Load())
+		rec, err := s.Get(t.Context(), key("a"))
+		if err != nil || rec.Revision < before {
+			t.Errorf("Get = revision %d, %v; want %d or a newer one", rec.Revision, err, before)
+		}
+		again, err := s.Get(t.Context(), key("a"))
+		if err != nil || again.Revision < rec.Revision {
+			t.Errorf("Get = revision %d, %v; it was %d already", again.Revision, err, rec.Revision)
+		}
+	}, func() {
+		for range 100 {
+			returned.Store(int64(put(t, s, key("a"), "x")))
+		}
+	})
+}
+
+func watchedCanBeRead(t *testing.T, b Backend) {
+	s := b.Open(t)
+	put(t, s, key("a"), "x")
+	readWhile(func() { _, _ = s.Get(t.Context(), key("a")) }, func() {
+		const n = 100
+		go func() {
+			for range n {
+				if _, err := s.Commit(t.Context(), store.Put(key("a"), []byte("x"), store.Any)); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		seen := 0
+		for event, err := range s.Watch(t.Context(), key(""), 0) {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			rec, err := s.Get(t.Context(), key("a"))
+			if err != nil || rec.Revision < event.Revision {
+				t.Errorf("Get = revision %d, %v; want %d or a newer one", rec.Revision, err, event.Revision)
+			}
+			if seen++; seen > n {
+				return
+			}
+		}
+	})
 }

@@ -294,6 +294,8 @@ func endedContextDoesNothing(t *testing.T, b Backend) {
 
 func closedStoreSaysSo(t *testing.T, b Backend) {
 	s := b.Open(t)
+	put(t, s, key("a"), "1")
+	wantValue(t, s, key("a"), "1")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

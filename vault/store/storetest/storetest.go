@@ -38,6 +38,8 @@ func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
 		"of commits in conflict one wins":                    oneOfManyWins,
 		"commits at once are each all or nothing":            allOrNothingAtOnce,
 		"a refused commit harms none beside it":              refusedHarmsNone,
+		"readers see every commit that has returned":         readersAreUpToDate,
+		"what a watch tells of can be read":                  watchedCanBeRead,
 		"commits under way when the store closes are whole":  closeWaitsForCommits,
 		"a commit of a thousand changes":                     thousandChanges,
 		"a large value":                                      largeValue,
