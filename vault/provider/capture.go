@@ -23,7 +23,7 @@ type Account struct {
 	ID, Name, Email string
 }
 
-// Captured is what the after_connect request has brought.
+// Captured is what is known of a connection besides its tokens.
 type Captured struct {
 	Metadata map[string]string
 	Account  Account
@@ -32,18 +32,29 @@ type Captured struct {
 // maxValue is the longest captured value, in bytes.
 const maxValue = 1024
 
-// Capture asks the provider whose token it is, as the definition says. The error
-// names the field at fault, never its value.
+// Capture is CaptureWith for a definition that asks nothing of the token
+// response.
 func (p *Provider) Capture(ctx context.Context, accessToken secret.String) (Captured, error) {
-	after := p.definition.AfterConnect
-	if after == nil {
-		return Captured{}, nil
+	return p.CaptureWith(ctx, accessToken, Captured{})
+}
+
+// CaptureWith tells whose token it is: it asks the provider, as the definition's
+// after_connect says, and adds what the token response has told, and the
+// connection's variables. The error names the field at fault, never its value.
+func (p *Provider) CaptureWith(ctx context.Context, accessToken secret.String, told Captured) (Captured, error) {
+	var document any
+	if after := p.definition.AfterConnect; after != nil {
+		body, err := p.fetch(ctx, after, accessToken)
+		if err != nil {
+			return Captured{}, err
+		}
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		decoder.UseNumber() // ids are longer than a float can hold
+		if err := decoder.Decode(&document); err != nil {
+			return Captured{}, &Error{Op: "account look-up", Err: errors.New("the answer is not JSON")}
+		}
 	}
-	body, err := p.fetch(ctx, after, accessToken)
-	if err != nil {
-		return Captured{}, err
-	}
-	captured, err := p.read(body, after)
+	captured, err := p.read(document, told)
 	if err != nil {
 		return Captured{}, &Error{Op: "account look-up", Err: err}
 	}
@@ -51,16 +62,10 @@ func (p *Provider) Capture(ctx context.Context, accessToken secret.String) (Capt
 }
 
 func (p *Provider) fetch(ctx context.Context, after *AfterConnect, accessToken secret.String) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, after.URL, nil)
+	req, err := p.lookUp(ctx, after, accessToken)
 	if err != nil {
-		return nil, &Error{Op: "account look-up", Err: errors.New("after_connect.url is not a URL")}
+		return nil, err
 	}
-	authorization := after.Authorization
-	if authorization == "" {
-		authorization = "Bearer {access_token}"
-	}
-	req.Header.Set("Authorization", strings.Replace(authorization, "{access_token}", accessToken.Reveal(), 1))
-	req.Header.Set("Accept", "application/json")
 	resp, err := p.plain.Do(req)
 	if err != nil {
 		return nil, &Error{Op: "account look-up", Err: cause(err)}
@@ -74,6 +79,36 @@ func (p *Provider) fetch(ctx context.Context, after *AfterConnect, accessToken s
 		return nil, &Error{Op: "account look-up", Err: errors.New("the answer broke off")}
 	}
 	return body, nil
+}
+
+// lookUp returns the after_connect request.
+func (p *Provider) lookUp(ctx context.Context, after *AfterConnect, accessToken secret.String) (*http.Request, error) {
+	method := after.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, after.URL, strings.NewReader(after.Body))
+	if err != nil || p.unbound {
+		return nil, &Error{Op: "account look-up", Err: errors.New("after_connect.url is not a URL")}
+	}
+	req.Header.Set("Accept", "application/json")
+	if after.Body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	carried := false
+	for name, text := range after.Headers {
+		value, _ := fillKnown(text, p.headerValues(accessToken, nil))
+		req.Header.Set(name, value)
+		carried = carried || holds(text, "access_token")
+	}
+	authorization := after.Authorization
+	if authorization == "" && !carried {
+		authorization = "Bearer {access_token}"
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", strings.Replace(authorization, "{access_token}", accessToken.Reveal(), 1))
+	}
+	return req, nil
 }
 
 // sameSite lets a client follow a few redirects, within the host that it was
@@ -92,17 +127,19 @@ func sameSite(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func (p *Provider) read(body []byte, after *AfterConnect) (Captured, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber() // ids are longer than a float can hold
-	var document any
-	if err := decoder.Decode(&document); err != nil {
-		return Captured{}, errors.New("the answer is not JSON")
+// read takes from the after_connect document what the definition asks for.
+func (p *Provider) read(document any, told Captured) (Captured, error) {
+	captured := Captured{Metadata: maps.Clone(p.params), Account: told.Account}
+	if captured.Metadata == nil {
+		captured.Metadata = map[string]string{}
 	}
-	captured := Captured{Metadata: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(after.Capture)) {
-		capture := after.Capture[name]
-		value, ok := valueAt(document, capture.Pointer)
+	for _, name := range slices.Sorted(maps.Keys(p.definition.captures())) {
+		capture, fromToken := p.definition.TokenCapture[name]
+		value, ok := told.Metadata[name]
+		if !fromToken {
+			capture = p.definition.AfterConnect.Capture[name]
+			value, ok = valueAt(document, capture.Pointer)
+		}
 		if pattern := p.patterns[name]; ok && pattern != nil && !pattern.MatchString(value) {
 			return Captured{}, fmt.Errorf("%s does not match its pattern", name)
 		}
@@ -114,9 +151,18 @@ func (p *Provider) read(body []byte, after *AfterConnect) (Captured, error) {
 		}
 	}
 	pointers := p.definition.Account
-	captured.Account.ID, _ = valueAt(document, pointers.ID)
-	captured.Account.Name, _ = valueAt(document, pointers.Name)
-	captured.Account.Email, _ = valueAt(document, pointers.Email)
+	for _, field := range []struct {
+		pointer string
+		value   *string
+	}{
+		{pointers.ID, &captured.Account.ID},
+		{pointers.Name, &captured.Account.Name},
+		{pointers.Email, &captured.Account.Email},
+	} {
+		if value, ok := valueAt(document, field.pointer); ok {
+			*field.value = value
+		}
+	}
 	if pointers.ID != "" && captured.Account.ID == "" {
 		return Captured{}, errors.New("the account's id is missing")
 	}

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"maps"
 	"regexp"
 	"time"
 )
@@ -38,7 +37,10 @@ type Definition struct {
 	AuthorizeURL string `yaml:"authorize_url"`
 	TokenURL     string `yaml:"token_url"`
 	// RevokeURL is the revocation endpoint (RFC 7009). Zero: there is none.
-	RevokeURL  string     `yaml:"revoke_url"`
+	RevokeURL string `yaml:"revoke_url"`
+	// DeviceURL is the device authorization endpoint (RFC 8628). Zero: there is
+	// none.
+	DeviceURL  string     `yaml:"device_url"`
 	ClientAuth ClientAuth `yaml:"client_auth"`
 	PKCE       PKCE       `yaml:"pkce"` // zero: S256
 	// Scopes are asked for when a request names none.
@@ -47,15 +49,31 @@ type Definition struct {
 	ScopeSeparator string `yaml:"scope_separator"`
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams map[string]string `yaml:"authorize_params"`
+	// TokenParams are added to every request to the token endpoint.
+	TokenParams map[string]string `yaml:"token_params"`
+	// Variables differ from one connection to the next, such as the name of a
+	// shop. They stand in braces in URLs: https://{shop}.myshopify.com/admin.
+	Variables map[string]Variable `yaml:"variables"`
 	// Refresh says how the provider treats tokens that are refreshed.
 	Refresh Refresh `yaml:"refresh"`
 	// AfterConnect is what to look up with a new token. Nil: nothing.
 	AfterConnect *AfterConnect `yaml:"after_connect"`
-	// Account says where in that document the account is.
+	// TokenCapture is what to keep of the token response besides the tokens.
+	TokenCapture map[string]Capture `yaml:"token_capture"`
+	// Account says where the account is, in the after_connect document or, where
+	// that does not have it, in the token response.
 	Account AccountPointers `yaml:"account"`
-	// APIBaseURL is where the provider's API is. Parts in braces are filled
-	// with captured values: https://{dc}.api.mailchimp.com/3.0.
+	// APIBaseURL is where the provider's API is. Parts in braces are filled with
+	// captured values and variables: https://{dc}.api.mailchimp.com/3.0.
 	APIBaseURL string `yaml:"api_base_url"`
+	// APIHeaders are what requests to the API carry. {access_token}, {client_id}
+	// and captured values in braces are filled in; a header whose value is not
+	// known is left out. Where one holds {access_token}, it takes the place of
+	// the header Authorization; none of those goes with an API key.
+	APIHeaders map[string]string `yaml:"api_headers"`
+	// APIKey says how the API takes keys in place of access tokens. Nil: it does
+	// not. A definition without endpoints knows API keys only.
+	APIKey *APIKey `yaml:"api_key"`
 	// DisconnectHint tells a person how to remove access at the provider.
 	DisconnectHint string `yaml:"disconnect_hint"`
 	// AllowPrivateNetwork permits addresses in private networks and on this
@@ -77,13 +95,48 @@ type Refresh struct {
 	IdleLimit time.Duration `yaml:"idle_limit"`
 }
 
-// AfterConnect describes the request made with a new access token.
+// Variable is a part of URLs that each connection gives a value to.
+type Variable struct {
+	// Pattern is a regular expression that the whole value must match. In a host
+	// name it decides who is sent the client's secret: there it must be anchored
+	// and match nothing but characters of one label.
+	Pattern string `yaml:"pattern"`
+	// Default is the value for connections that give none. Zero: they have to.
+	Default string `yaml:"default"`
+}
+
+// AfterConnect describes the request made with a new access token. Its answer is
+// a JSON document.
 type AfterConnect struct {
 	URL string `yaml:"url"`
+	// Method is GET or POST. Zero: GET.
+	Method string `yaml:"method"`
 	// Authorization is the header's value; {access_token} stands for the
-	// token. Zero: "Bearer {access_token}".
-	Authorization string             `yaml:"authorization"`
-	Capture       map[string]Capture `yaml:"capture"`
+	// token. Zero: "Bearer {access_token}", or no such header where Headers hold
+	// the token.
+	Authorization string `yaml:"authorization"`
+	// Headers are added. {access_token} and {client_id} are filled in.
+	Headers map[string]string `yaml:"headers"`
+	// Body is sent with POST: JSON, unless Headers has another Content-Type.
+	Body    string             `yaml:"body"`
+	Capture map[string]Capture `yaml:"capture"`
+}
+
+// APIKey is how an API takes keys.
+type APIKey struct {
+	// Pattern is a regular expression that the whole key must match; zero: any.
+	// What its named groups match becomes metadata, except for a group named
+	// api_key: that is the key proper, where people also have to say something
+	// else, such as the name of their account.
+	Pattern string `yaml:"pattern"`
+	// Header is the name of the header that carries the key. Zero: Authorization.
+	Header string `yaml:"header"`
+	// Authorization is the header's value; {api_key} stands for the key. Zero:
+	// "Bearer {api_key}", or the key alone in another header than Authorization.
+	Authorization string `yaml:"authorization"`
+	// Basic is a user name and password, with a colon between them, for HTTP
+	// basic authentication in place of Authorization: "{api_key}:", say.
+	Basic string `yaml:"basic"`
 }
 
 // Capture is a value to keep as metadata under the name it has in the map.
@@ -93,70 +146,17 @@ type Capture struct {
 	Required bool   `yaml:"required"`
 }
 
-// AccountPointers are JSON pointers (RFC 6901) into the after_connect document.
+// AccountPointers are JSON pointers (RFC 6901).
 type AccountPointers struct {
 	ID    string `yaml:"id"`
 	Name  string `yaml:"name"`
 	Email string `yaml:"email"`
 }
 
-// Override returns d with every field replaced that over sets. What d sets can
-// be changed but not unset, except for maps and lists, where an empty one (not a
-// missing one) empties.
-func (d Definition) Override(over Definition) Definition {
-	set(&d.DisplayName, over.DisplayName)
-	set(&d.Issuer, over.Issuer)
-	set(&d.AuthorizeURL, over.AuthorizeURL)
-	set(&d.TokenURL, over.TokenURL)
-	set(&d.RevokeURL, over.RevokeURL)
-	set(&d.ClientAuth, over.ClientAuth)
-	set(&d.PKCE, over.PKCE)
-	set(&d.ScopeSeparator, over.ScopeSeparator)
-	set(&d.APIBaseURL, over.APIBaseURL)
-	set(&d.DisconnectHint, over.DisconnectHint)
-	set(&d.AllowPrivateNetwork, over.AllowPrivateNetwork)
-	set(&d.Refresh.Lifetime, over.Refresh.Lifetime)
-	set(&d.Refresh.Grace, over.Refresh.Grace)
-	set(&d.Refresh.IdleLimit, over.Refresh.IdleLimit)
-	set(&d.Account.ID, over.Account.ID)
-	set(&d.Account.Name, over.Account.Name)
-	set(&d.Account.Email, over.Account.Email)
-	if over.Scopes != nil {
-		d.Scopes = over.Scopes
-	}
-	if over.AuthorizeParams != nil {
-		d.AuthorizeParams = over.AuthorizeParams
-	}
-	d.AfterConnect = d.AfterConnect.override(over.AfterConnect)
-	return d
-}
-
-func set[T comparable](field *T, value T) {
-	var zero T
-	if value != zero {
-		*field = value
-	}
-}
-
-// override leaves both of its operands as they are.
-func (a *AfterConnect) override(over *AfterConnect) *AfterConnect {
-	if a == nil || over == nil {
-		if over != nil {
-			return over
-		}
-		return a
-	}
-	merged := *a
-	set(&merged.URL, over.URL)
-	set(&merged.Authorization, over.Authorization)
-	if over.Capture != nil {
-		merged.Capture = maps.Clone(a.Capture)
-		if merged.Capture == nil {
-			merged.Capture = map[string]Capture{}
-		}
-		maps.Copy(merged.Capture, over.Capture)
-	}
-	return &merged
+// HasOAuth reports whether the definition has endpoints. One that has not knows
+// API keys only.
+func (d Definition) HasOAuth() bool {
+	return d.Issuer != "" || d.AuthorizeURL != "" || d.TokenURL != ""
 }
 
 // ValidName reports whether a provider may have that name:

@@ -16,9 +16,12 @@ import (
 // understands some and loses the token of others. The normaliser understands
 // them all and hands on one form: RFC 6749, sections 5.1 and 5.2, as JSON.
 //
-// What it hands on holds nothing of the answer but those fields: x/oauth2 puts
-// bodies into its errors.
-type normaliser struct{ next http.RoundTripper }
+// What it hands on holds nothing of the answer but those fields, and what the
+// definition asks for: x/oauth2 puts bodies into its errors.
+type normaliser struct {
+	next  http.RoundTripper
+	asked tellings
+}
 
 func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := n.next.RoundTrip(req)
@@ -30,8 +33,9 @@ func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = closeErr
 	}
 	ok := resp.StatusCode >= 200 && resp.StatusCode <= 299
-	answer := normalise(body)
-	answer.Partial = answer.Partial || err != nil
+	fields, whole := answerFields(body)
+	answer := normalise(fields)
+	answer.Partial = !whole || err != nil
 	if err != nil && (!ok || answer.AccessToken == "") {
 		return nil, errors.New("the answer broke off")
 	}
@@ -46,6 +50,7 @@ func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	} else {
 		answer.Error = ""
+		answer.Told = n.asked.in(fields)
 	}
 	out, err := json.Marshal(answer)
 	if err != nil {
@@ -67,26 +72,35 @@ type tokenAnswer struct {
 	ExpiresIn    int64  `json:"expires_in,omitempty"` // seconds; 0: does not expire, or not said
 	Scope        string `json:"scope,omitempty"`      // separated by spaces
 	Error        string `json:"error,omitempty"`
+
 	// Partial: the answer broke off, and what is not here may have been in it.
 	Partial bool `json:"partial,omitempty"`
+	// RefreshExpiresIn is the life of the refresh token: seconds; 0: not said.
+	RefreshExpiresIn int64 `json:"refresh_expires_in,omitempty"`
+	// Told is what the definition asks for besides.
+	Told map[string]string `json:"told,omitempty"`
 }
 
-// normalise reads an answer of a token endpoint. It never fails: what it cannot
-// read is left out.
-func normalise(body []byte) tokenAnswer {
+// answerFields reads the members of an answer of a token endpoint, and reports
+// whether the answer came to its end. It never fails: what it cannot read is left
+// out.
+func answerFields(body []byte) (fields map[string]any, whole bool) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
-	fields, whole := map[string]any{}, true
 	switch {
 	case len(body) > 0 && body[0] == '{':
-		fields, whole = jsonFields(body)
+		return jsonFields(body)
 	case len(body) > 0 && body[0] == '<':
 		// A page. That something calls itself one means nothing: PHP calls
 		// everything text/html.
+		return map[string]any{}, true
 	default:
-		fields = formFields(body)
+		return formFields(body), true
 	}
-	return tokenAnswer{
-		Partial:      !whole,
+}
+
+// normalise brings what every answer may hold into one form.
+func normalise(fields map[string]any) tokenAnswer {
+	answer := tokenAnswer{
 		AccessToken:  text(fields["access_token"]),
 		TokenType:    tokenType(text(fields["token_type"])),
 		RefreshToken: text(fields["refresh_token"]),
@@ -94,6 +108,16 @@ func normalise(body []byte) tokenAnswer {
 		Scope:        strings.Join(scopes(fields["scope"]), " "),
 		Error:        SanitizeCode(text(fields["error"])),
 	}
+	for _, name := range []string{
+		"refresh_token_expires_in",   // GitHub, LinkedIn, Google
+		"refresh_expires_in",         // Keycloak
+		"x_refresh_token_expires_in", // Intuit
+	} {
+		if answer.RefreshExpiresIn == 0 {
+			answer.RefreshExpiresIn = seconds(fields[name])
+		}
+	}
+	return answer
 }
 
 // jsonFields reads the members of an object one by one, so that those that can

@@ -8,12 +8,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+func normalised(body []byte) tokenAnswer {
+	fields, whole := answerFields(body)
+	answer := normalise(fields)
+	answer.Partial = !whole
+	return answer
+}
+
 func TestEveryOddTokenResponseIsUnderstood(t *testing.T) {
 	token := tokenAnswer{AccessToken: "at", TokenType: "Bearer"}
 	hour := token
 	hour.ExpiresIn = 3600
 	scoped := token
 	scoped.Scope = "a b"
+	ends := token
+	ends.RefreshExpiresIn = 15897600
 	for _, row := range []struct {
 		name, body string
 		want       tokenAnswer
@@ -44,12 +53,17 @@ func TestEveryOddTokenResponseIsUnderstood(t *testing.T) {
 		{"error with 200", `{"error":"bad_verification_code"}`, tokenAnswer{TokenType: "Bearer", Error: "bad_verification_code"}},
 		{"Slack's error", `{"ok":false,"error":"invalid_code"}`, tokenAnswer{TokenType: "Bearer", Error: "invalid_code"}},
 		{"an error that is no code", `{"error":"<script>alert(1)</script>"}`, tokenAnswer{TokenType: "Bearer", Error: "scriptalert1script"}},
+		{"GitHub's refresh token", `access_token=at&refresh_token_expires_in=15897600`, ends},
+		{"Keycloak's refresh token", `{"access_token":"at","refresh_expires_in":15897600}`, ends},
+		{"Keycloak's offline token", `{"access_token":"at","refresh_expires_in":0}`, token},
+		{"Intuit's refresh token", `{"access_token":"at","x_refresh_token_expires_in":15897600}`, ends},
+		{"refresh token's life as text", `{"access_token":"at","refresh_token_expires_in":"15897600"}`, ends},
 		{"HTML", `<html>access_token=at</html>`, tokenAnswer{TokenType: "Bearer"}},
 		{"empty", ``, tokenAnswer{TokenType: "Bearer"}},
 		{"token a number", `{"access_token":7}`, tokenAnswer{TokenType: "Bearer"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, normalise([]byte(row.body))); diff != "" {
+			if diff := cmp.Diff(row.want, normalised([]byte(row.body))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -64,7 +78,7 @@ func FuzzNormalise(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := normalise(body)
+		got := normalised(body)
 		if got.ExpiresIn < 0 || got.ExpiresIn > maxSeconds || got.TokenType == "" || len(got.Error) > 64 {
 			t.Errorf("out of bounds: %+v", got)
 		}
@@ -88,7 +102,7 @@ func FuzzIssuedTokenIsNotLost(f *testing.F) {
 		if err := json.Unmarshal(quoted, &want); err != nil {
 			t.Fatal(err)
 		}
-		got := normalise([]byte(`{"access_token":` + string(quoted) + `,` + rest))
+		got := normalised([]byte(`{"access_token":` + string(quoted) + `,` + rest))
 		if got.AccessToken != want {
 			t.Errorf("access token = %q, want %q", got.AccessToken, want)
 		}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,21 +33,23 @@ type Config struct {
 // Provider is an authorization server and our client there. It is immutable and
 // safe for concurrent use.
 type Provider struct {
-	name       string
-	definition Definition
-	clientID   string
-	secret     secret.String
-	redirect   string
+	config     Config     // as it was given
+	definition Definition // with its variables filled in
+	params     map[string]string
+	unbound    bool // variables have no values yet: only With is of use
 
-	baseURL  urlTemplate
-	patterns map[string]*regexp.Regexp // of captures that have one
+	baseURL    template
+	patterns   map[string]*regexp.Regexp // of captures that have one
+	variables  map[string]*regexp.Regexp
+	keyPattern *regexp.Regexp // nil: any key
 
-	tokens *http.Client // for the token and revocation endpoints
-	plain  *http.Client // for the after_connect request
+	tokens *http.Client // for the token endpoint
+	plain  *http.Client // for everything else
 }
 
 // New returns the Provider of a configuration, or an error that says what is
-// wrong with it.
+// wrong with it. Where the definition has variables without a default, the
+// Provider is of no use before [Provider.With] has given them values.
 func New(c Config) (*Provider, error) {
 	if !ValidName(c.Name) {
 		return nil, fmt.Errorf("provider: %q is not a name for a provider", c.Name)
@@ -54,69 +57,121 @@ func New(c Config) (*Provider, error) {
 	if problems := c.Definition.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("provider: %s: %s", problems[0].Path, problems[0].Problem)
 	}
-	if c.ClientID == "" || c.ClientSecret.IsZero() != (c.Definition.ClientAuth == ClientAuthNone) {
-		return nil, errors.New("provider: needs a client id, and a client secret unless client_auth is none")
+	if err := c.checkClient(); err != nil {
+		return nil, err
 	}
-	p := &Provider{
-		name:       c.Name,
-		definition: c.Definition,
-		clientID:   c.ClientID,
-		secret:     c.ClientSecret,
-		redirect:   c.RedirectURL,
-		patterns:   map[string]*regexp.Regexp{},
-	}
-	var err error
-	if p.baseURL, err = parseTemplate(c.Definition.APIBaseURL); err != nil {
-		return nil, fmt.Errorf("provider: api_base_url %w", err)
-	}
-	if after := c.Definition.AfterConnect; after != nil {
-		for name, capture := range after.Capture {
-			if capture.Pattern != "" {
-				p.patterns[name] = regexp.MustCompile(`\A(?:` + capture.Pattern + `)\z`) // validated
-			}
+	p := &Provider{config: c, definition: c.Definition, patterns: map[string]*regexp.Regexp{}, variables: map[string]*regexp.Regexp{}}
+	for name, capture := range c.Definition.captures() {
+		if capture.Pattern != "" {
+			p.patterns[name] = matcher(capture.Pattern) // validated
 		}
+	}
+	for name, variable := range c.Definition.Variables {
+		p.variables[name] = matcher(variable.Pattern) // validated
+	}
+	if k := c.Definition.APIKey; k != nil && k.Pattern != "" {
+		p.keyPattern = matcher(k.Pattern) // validated
 	}
 	transport := agent{c.Transport}
 	if c.Transport == nil {
 		transport.next = newTransport(c.Definition.AllowPrivateNetwork)
 	}
-	p.tokens = &http.Client{Transport: normaliser{transport}, Timeout: answerTime, CheckRedirect: noRedirects}
+	p.tokens = &http.Client{
+		Transport: tokenForm{normaliser{transport, c.Definition.tellings()}, c.Definition.TokenParams},
+		Timeout:   answerTime, CheckRedirect: noRedirects,
+	}
 	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
+	bound, err := p.With(nil)
+	var missing *ParamError
+	if errors.As(err, &missing) {
+		p.unbound = true
+		return p, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.baseURL, err = parseTemplate(c.Definition.APIBaseURL); err != nil {
+		return nil, fmt.Errorf("provider: api_base_url %w", err)
+	}
+	if bound != p {
+		return bound, nil
+	}
 	return p, nil
 }
 
+// checkClient checks the id and the secret. Both may be left out together where
+// the provider takes API keys: then it is used with those alone.
+func (c Config) checkClient() error {
+	d := c.Definition
+	if c.ClientID == "" && c.ClientSecret.IsZero() && d.APIKey != nil {
+		return nil
+	}
+	if !d.HasOAuth() {
+		return errors.New("provider: knows API keys only, and needs neither client id nor client secret")
+	}
+	if c.ClientID == "" || c.ClientSecret.IsZero() != (d.ClientAuth == ClientAuthNone) {
+		return errors.New("provider: needs a client id, and a client secret unless client_auth is none")
+	}
+	return nil
+}
+
 // Name returns the provider's key.
-func (p *Provider) Name() string { return p.name }
+func (p *Provider) Name() string { return p.config.Name }
 
 // DisplayName returns the provider's name for people.
 func (p *Provider) DisplayName() string {
 	if p.definition.DisplayName != "" {
 		return p.definition.DisplayName
 	}
-	return p.name
+	return p.config.Name
 }
 
 // Definition returns what the provider is made of. It must not be changed.
 func (p *Provider) Definition() Definition { return p.definition }
 
-// HasCapture reports whether there is something to look up with a new token.
-func (p *Provider) HasCapture() bool { return p.definition.AfterConnect != nil }
+// HasOAuth reports whether people can connect accounts: the definition has
+// endpoints, and the vault a client there.
+func (p *Provider) HasOAuth() bool { return p.definition.HasOAuth() && p.config.ClientID != "" }
 
-// config returns the x/oauth2 configuration.
-func (p *Provider) config() *oauth2.Config {
+// HasCapture reports whether there is something to know of a connection besides
+// its tokens: [Provider.CaptureWith] tells it.
+func (p *Provider) HasCapture() bool {
+	d := p.definition
+	return d.AfterConnect != nil || len(d.TokenCapture) > 0 || len(d.Variables) > 0 || d.Account != AccountPointers{}
+}
+
+// endpointSet is what a request needs to know of the authorization server.
+type endpointSet struct {
+	issuer, authorize, token, revoke, device string
+	auth                                     ClientAuth
+}
+
+// endpoints returns where requests go.
+func (p *Provider) endpoints(context.Context) (endpointSet, error) {
+	d := p.definition
+	switch {
+	case !p.HasOAuth():
+		return endpointSet{}, &Error{Kind: Misconfigured, Op: "look-up of endpoints", Err: ErrNotSupported}
+	case p.unbound:
+		return endpointSet{}, &Error{Kind: Misconfigured, Op: "look-up of endpoints", Err: errors.New("the connection has no values for the provider's variables")}
+	}
+	return endpointSet{
+		issuer: d.Issuer, authorize: d.AuthorizeURL, token: d.TokenURL, revoke: d.RevokeURL, device: d.DeviceURL,
+		auth: d.ClientAuth,
+	}, nil
+}
+
+// oauth returns the x/oauth2 configuration.
+func (p *Provider) oauth(e endpointSet) *oauth2.Config {
 	style := oauth2.AuthStyleInParams
-	if p.definition.ClientAuth == ClientAuthBasic {
+	if e.auth == ClientAuthBasic {
 		style = oauth2.AuthStyleInHeader
 	}
 	return &oauth2.Config{
-		ClientID:     p.clientID,
-		ClientSecret: p.secret.Reveal(),
-		RedirectURL:  p.redirect,
-		Endpoint: oauth2.Endpoint{
-			AuthURL:   p.definition.AuthorizeURL,
-			TokenURL:  p.definition.TokenURL,
-			AuthStyle: style,
-		},
+		ClientID:     p.config.ClientID,
+		ClientSecret: p.config.ClientSecret.Reveal(),
+		RedirectURL:  p.config.RedirectURL,
+		Endpoint:     oauth2.Endpoint{AuthURL: e.authorize, TokenURL: e.token, DeviceAuthURL: e.device, AuthStyle: style},
 	}
 }
 
@@ -137,9 +192,30 @@ type AuthorizationRequest struct {
 	LoginHint string
 }
 
-// AuthorizationURL returns where a browser goes to ask the person for consent
-// (RFC 6749, section 4.1.1).
+// Authorize returns where a browser goes to ask the person for consent (RFC
+// 6749, section 4.1.1). It fails where the provider's endpoints cannot be had.
+func (p *Provider) Authorize(ctx context.Context, r AuthorizationRequest) (string, error) {
+	e, err := p.endpoints(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.oauth(e).AuthCodeURL(r.State, p.authorizeOptions(r)...), nil
+}
+
+// AuthorizationURL is Authorize for a provider whose definition has its
+// endpoints. For any other, it returns nothing.
 func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
+	if p.definition.AuthorizeURL == "" {
+		return ""
+	}
+	location, err := p.Authorize(context.Background(), r) // asks nobody
+	if err != nil {
+		return ""
+	}
+	return location
+}
+
+func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOption {
 	wanted := p.ScopesFor(r.Scopes)
 	var options []oauth2.AuthCodeOption
 	for name, value := range p.definition.AuthorizeParams {
@@ -158,7 +234,7 @@ func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
 	if p.usesPKCE() {
 		options = append(options, oauth2.S256ChallengeOption(r.Verifier.Reveal()))
 	}
-	return p.config().AuthCodeURL(r.State, options...)
+	return options
 }
 
 // ScopesFor returns what a request asks for that names those scopes: them, or
@@ -183,10 +259,19 @@ func (p *Provider) CheckIssuer(iss string) error {
 // APIBaseURL returns where the provider's API is for a connection with that
 // metadata. Empty: the definition has none.
 func (p *Provider) APIBaseURL(metadata map[string]string) (string, error) {
+	if p.unbound {
+		return "", errors.New("provider: the connection has no values for the variables of api_base_url")
+	}
 	for _, name := range p.baseURL.names {
-		if !p.patterns[name].MatchString(metadata[name]) {
+		pattern := p.patterns[name]
+		if pattern == nil {
+			pattern = hostName // a part of an API key
+		}
+		if !pattern.MatchString(metadata[name]) {
 			return "", fmt.Errorf("provider: metadata %s is not what api_base_url needs", name)
 		}
 	}
 	return p.baseURL.fill(func(name string) string { return metadata[name] }), nil
 }
+
+var hostName = regexp.MustCompile(`\A[A-Za-z0-9.-]+\z`)

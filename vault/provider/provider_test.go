@@ -287,9 +287,7 @@ func TestWrongDefinitionsAreNamed(t *testing.T) {
 		{"an unknown part", func(d *provider.Definition) { d.APIBaseURL = "https://{x}.a.example/" }, "api_base_url"},
 		{"a brace left open", func(d *provider.Definition) { d.APIBaseURL = "https://{dc.a.example/" }, "api_base_url"},
 		{"no JSON pointer", capture(provider.Capture{Pointer: "dc", Pattern: "^[a-z]+$", Required: true}), "after_connect.capture.dc.pointer"},
-		{"account without a document", func(d *provider.Definition) {
-			*d = provider.Definition{AuthorizeURL: d.AuthorizeURL, TokenURL: d.TokenURL, ClientAuth: "post", Account: provider.AccountPointers{ID: "/id"}}
-		}, "account"},
+		{"an account pointer that is none", func(d *provider.Definition) { d.Account.ID = "id" }, "account.id"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d := good()

@@ -14,35 +14,39 @@ import (
 // providers revoke its access tokens with it, then the access token. It returns
 // ErrNotSupported where the definition has no revocation endpoint.
 func (p *Provider) Revoke(ctx context.Context, t Token) error {
-	if p.definition.RevokeURL == "" {
+	e, err := p.endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	if e.revoke == "" {
 		return ErrNotSupported
 	}
 	var refreshErr error
 	if !t.RefreshToken.IsZero() {
-		refreshErr = p.revoke(ctx, t.RefreshToken, "refresh_token")
+		refreshErr = p.revoke(ctx, e, t.RefreshToken, "refresh_token")
 	}
 	if t.AccessToken.IsZero() {
 		return refreshErr
 	}
-	return errors.Join(refreshErr, p.revoke(ctx, t.AccessToken, "access_token"))
+	return errors.Join(refreshErr, p.revoke(ctx, e, t.AccessToken, "access_token"))
 }
 
-func (p *Provider) revoke(ctx context.Context, token secret.String, hint string) error {
+func (p *Provider) revoke(ctx context.Context, e endpointSet, token secret.String, hint string) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {hint}}
-	if p.definition.ClientAuth != ClientAuthBasic {
-		form.Set("client_id", p.clientID)
+	if e.auth != ClientAuthBasic {
+		form.Set("client_id", p.config.ClientID)
 	}
-	if p.definition.ClientAuth == ClientAuthPost {
-		form.Set("client_secret", p.secret.Reveal())
+	if e.auth == ClientAuthPost {
+		form.Set("client_secret", p.config.ClientSecret.Reveal())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.definition.RevokeURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.revoke, strings.NewReader(form.Encode()))
 	if err != nil {
 		return &Error{Op: "revocation", Err: errors.New("revoke_url is not a URL")}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if p.definition.ClientAuth == ClientAuthBasic {
+	if e.auth == ClientAuthBasic {
 		// RFC 6749, section 2.3.1: both are form-encoded first.
-		req.SetBasicAuth(url.QueryEscape(p.clientID), url.QueryEscape(p.secret.Reveal()))
+		req.SetBasicAuth(url.QueryEscape(p.config.ClientID), url.QueryEscape(p.config.ClientSecret.Reveal()))
 	}
 	client := http.Client{Transport: p.plain.Transport, Timeout: p.plain.Timeout, CheckRedirect: noRedirects}
 	resp, err := client.Do(req)

@@ -25,7 +25,14 @@ type Token struct {
 	RefreshToken secret.String // may be empty
 	TokenType    string        // never empty
 	Lifetime     time.Duration // from when it was issued; 0: does not expire, or not said
-	Scopes       []string      // nil: not said
+	// RefreshLifetime is the life of RefreshToken from when it was issued. 0: it
+	// does not expire, or not said.
+	RefreshLifetime time.Duration
+	Scopes          []string // nil: not said
+	// Captured is what the answer told besides, as the definition's token_capture
+	// and account ask for, of values that have their form. [Provider.CaptureWith]
+	// says whether something is missing; so it has to be kept with the token.
+	Captured Captured
 	// Partial: the answer broke off, and what is not here may have been in it.
 	Partial bool
 }
@@ -33,20 +40,28 @@ type Token struct {
 // Exchange redeems an authorization code (RFC 6749, section 4.1.3). A code can
 // be redeemed once: whatever the error, the same code is of no more use.
 func (p *Provider) Exchange(ctx context.Context, code, verifier secret.String) (Token, error) {
+	e, err := p.endpoints(ctx)
+	if err != nil {
+		return Token{}, err
+	}
 	var options []oauth2.AuthCodeOption
 	if p.usesPKCE() {
 		options = append(options, oauth2.VerifierOption(verifier.Reveal()))
 	}
 	ctx, sent := traceSent(p.withClient(ctx))
-	t, err := p.config().Exchange(ctx, code.Reveal(), options...)
+	t, err := p.oauth(e).Exchange(ctx, code.Reveal(), options...)
 	return newToken("code exchange", t, err, sent)
 }
 
 // Refresh uses a refresh token (RFC 6749, section 6). Where the provider rotates
 // refresh tokens, the old one is of no more use afterwards, whatever the error.
 func (p *Provider) Refresh(ctx context.Context, refreshToken secret.String) (Token, error) {
+	e, err := p.endpoints(ctx)
+	if err != nil {
+		return Token{}, err
+	}
 	ctx, sent := traceSent(p.withClient(ctx))
-	t, err := p.config().TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
+	t, err := p.oauth(e).TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
 	return newToken("refresh", t, err, sent)
 }
 
@@ -85,6 +100,10 @@ func newToken(op string, t *oauth2.Token, err error, sent *atomic.Bool) (Token, 
 	if seconds, ok := t.Extra("expires_in").(float64); ok {
 		out.Lifetime = time.Duration(seconds) * time.Second
 	}
+	if seconds, ok := t.Extra("refresh_expires_in").(float64); ok && t.RefreshToken != "" {
+		out.RefreshLifetime = time.Duration(seconds) * time.Second
+	}
+	out.Captured = capturedOf(t)
 	out.Partial, _ = t.Extra("partial").(bool)
 	if scope, ok := t.Extra("scope").(string); ok && scope != "" {
 		out.Scopes = strings.Fields(scope)
@@ -128,12 +147,7 @@ func parseRetryAfter(h http.Header) time.Duration {
 		return min(time.Duration(seconds)*time.Second, maxPause)
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		// By the clock that the date was made with, where the answer tells it.
-		now, err := http.ParseTime(h.Get("Date"))
-		if err != nil {
-			now = time.Now()
-		}
-		return min(max(at.Sub(now), 0), maxPause)
+		return min(max(time.Until(at), 0), maxPause)
 	}
 	return 0
 }
