@@ -64,7 +64,7 @@ func Parse(name string, data []byte, src Source) (*Config, error) {
 		return nil, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
 	}
 	var f file
-	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
+	if err := yaml.UnmarshalWithOptions(data, &f, provider.DecodeOptions()...); err != nil {
 		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
 	}
 	tree, err := parser.ParseBytes(data, 0)

@@ -62,6 +62,17 @@ func TestAGoodConfigurationIsRead(t *testing.T) {
 	}
 }
 
+func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
+	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acme := c.Providers[0]; acme.Name != "acme" || acme.ClientID != "" || acme.Definition.APIKey.Pattern != "^sk-[a-z]+$" {
+		t.Errorf("provider = %+v", acme)
+	}
+}
+
 func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 	for _, row := range []struct {
 		name, old, new string
@@ -80,6 +91,13 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"no client_id", `    client_id: "1"` + "\n", "", ":10: providers.mailchimp.client_id: is missing"},
 		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", ":11: providers.mailchimp.template: there is no template"},
 		{"wrong provider URL", `    client_id: "1"`, "    token_url: http://x.example\n    client_id: \"1\"", ":11: providers.mailchimp.token_url: must begin with https://"},
+		{"a duration of another kind", `    client_id: "1"`, "    refresh: {lifetime: 1h,\n      grace: 90 seconds}\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.grace: must be a duration"},
+		{"a duration without its unit", `    client_id: "1"`, "    refresh:\n      idle_limit: 90\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.idle_limit: must be a duration"},
+		{"a variable without a pattern", `    client_id: "1"`, "    variables:\n      shop:\n        default: x\n    client_id: \"1\"", ":12: providers.mailchimp.variables.shop.pattern: is missing"},
+		{"a variable that opens the host", `    client_id: "1"`, "    token_url: https://{shop}.example.com/token\n    variables: {shop: \"[a-z]+\"}\n    client_id: \"1\"", ":12: providers.mailchimp.variables.shop.pattern: forms a part of token_url"},
+		{"a header that is two", `    client_id: "1"`, "    api_headers:\n      X-A: \"a\\r\\nB: c\"\n    client_id: \"1\"", ":12: providers.mailchimp.api_headers.X-A: must be one line"},
+		{"an API key without itself", `    client_id: "1"`, "    api_key: {pattern: \"^(?P<dc>[a-z]+)$\", authorization: Bearer}\n    client_id: \"1\"", ":11: providers.mailchimp.api_key.authorization: must hold {api_key}"},
+		{"a client of an API that knows keys alone", "  mailchimp:\n", "  acme:\n    api_key: {}\n", ":12: providers.acme.client_id: must be left out"},
 		{"unknown key", "    client_id:", "    client_identity: x\n    client_id:", `:11: there is no key "client_identity" here`},
 		{"a key twice", "binding: link\n", "binding: link\nbinding: link\n", ":8: the key \"binding\" is there twice"},
 		{"short hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "0123", ":15: callers.0.token_sha256: 64 hex digits"},
@@ -108,6 +126,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("providers: {a: {after_connect: {capture: {x: {pattern: \"[\"}}}}}"))
+	f.Add([]byte("providers: {a: {variables: {b: c, d: {default: e}}, refresh: {grace: 90d}, api_key: {pattern: \"(?P<x>.)\"}}}"))
 	f.Add([]byte("callers: [{}]\nproviders: {mailchimp: }"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("? {}\n: -"))

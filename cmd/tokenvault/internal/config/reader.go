@@ -200,18 +200,37 @@ func (r *reader) provider(name string, p fileProvider, templates map[string]prov
 	for _, problem := range definition.Validate() {
 		r.fail(append(slices.Clone(path), strings.Split(problem.Path, ".")...), "%s", problem.Problem)
 	}
-	if p.ClientID == "" {
-		r.fail(append(path, "client_id"), "is missing: write the id that the provider gave your app, in quotes if it is a number")
-	}
-	c := provider.Config{Name: name, Definition: definition, ClientID: p.ClientID, RedirectURL: vault.RedirectURL(publicURL, name)}
-	if definition.ClientAuth == provider.ClientAuthNone {
-		if p.ClientSecret != "" {
-			r.fail(append(path, "client_secret"), "must be left out with client_auth: none")
-		}
-		return c
-	}
-	c.ClientSecret, _ = r.secret(append(path, "client_secret"), p.ClientSecret)
+	c := provider.Config{Name: name, Definition: definition, RedirectURL: vault.RedirectURL(publicURL, name)}
+	r.client(path, p, &c)
 	return c
+}
+
+// client reads the vault's id and secret at the provider. A provider that takes
+// API keys does without both.
+func (r *reader) client(path []string, p fileProvider, c *provider.Config) {
+	id, key := append(slices.Clone(path), "client_id"), append(slices.Clone(path), "client_secret")
+	switch {
+	case c.Definition.APIKey != nil && p.ClientID == "" && p.ClientSecret == "":
+		return
+	case c.Definition.APIKey != nil && !c.Definition.HasOAuth():
+		if p.ClientID != "" {
+			r.fail(id, "must be left out: the provider takes API keys alone")
+		}
+		if p.ClientSecret != "" {
+			r.fail(key, "must be left out: the provider takes API keys alone")
+		}
+		return
+	case p.ClientID == "":
+		r.fail(id, "is missing: write the id that the provider gave your app, in quotes if it is a number")
+	}
+	c.ClientID = p.ClientID
+	if c.Definition.ClientAuth == provider.ClientAuthNone {
+		if p.ClientSecret != "" {
+			r.fail(key, "must be left out with client_auth: none")
+		}
+		return
+	}
+	c.ClientSecret, _ = r.secret(key, p.ClientSecret)
 }
 
 func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []access.Rule {
