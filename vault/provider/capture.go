@@ -44,7 +44,7 @@ func (p *Provider) Capture(ctx context.Context, accessToken secret.String) (Capt
 func (p *Provider) CaptureWith(ctx context.Context, accessToken secret.String, told Captured) (Captured, error) {
 	var document any
 	if after := p.definition.AfterConnect; after != nil {
-		body, err := p.fetch(ctx, after, accessToken)
+		body, err := p.fetch(ctx, after, accessToken, told)
 		if err != nil {
 			return Captured{}, err
 		}
@@ -61,8 +61,8 @@ func (p *Provider) CaptureWith(ctx context.Context, accessToken secret.String, t
 	return captured, nil
 }
 
-func (p *Provider) fetch(ctx context.Context, after *AfterConnect, accessToken secret.String) ([]byte, error) {
-	req, err := p.lookUp(ctx, after, accessToken)
+func (p *Provider) fetch(ctx context.Context, after *AfterConnect, accessToken secret.String, told Captured) ([]byte, error) {
+	req, err := p.lookUp(ctx, after, accessToken, told)
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +81,22 @@ func (p *Provider) fetch(ctx context.Context, after *AfterConnect, accessToken s
 	return body, nil
 }
 
-// lookUp returns the after_connect request.
-func (p *Provider) lookUp(ctx context.Context, after *AfterConnect, accessToken secret.String) (*http.Request, error) {
+// lookUp returns the after_connect request. Its URL may hold values of the token
+// response; those have the form that their patterns ask for.
+func (p *Provider) lookUp(ctx context.Context, after *AfterConnect, accessToken secret.String, told Captured) (*http.Request, error) {
 	method := after.Method
 	if method == "" {
 		method = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, method, after.URL, strings.NewReader(after.Body))
-	if err != nil || p.unbound {
+	address, known := fillKnown(after.URL, func(name string) (string, bool) {
+		value, ok := told.Metadata[name]
+		return value, ok && p.patterns[name] != nil && p.patterns[name].MatchString(value)
+	})
+	if !known {
+		return nil, &Error{Op: "account look-up", Err: errors.New("the token response lacks what after_connect.url needs")}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(after.Body))
+	if err != nil {
 		return nil, &Error{Op: "account look-up", Err: errors.New("after_connect.url is not a URL")}
 	}
 	req.Header.Set("Accept", "application/json")
@@ -176,23 +184,7 @@ func valueAt(document any, pointer string) (string, bool) {
 	if pointer == "" {
 		return "", false
 	}
-	node := document
-	unescape := strings.NewReplacer("~1", "/", "~0", "~")
-	for _, step := range strings.Split(pointer, "/")[1:] {
-		switch parent := node.(type) {
-		case map[string]any:
-			node = parent[unescape.Replace(step)]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= len(parent) {
-				return "", false
-			}
-			node = parent[i]
-		default:
-			return "", false
-		}
-	}
-	switch value := node.(type) {
+	switch value := nodeAt(document, pointer).(type) {
 	case string:
 		if len(value) > maxValue || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
 			return "", false
@@ -205,4 +197,25 @@ func valueAt(document any, pointer string) (string, bool) {
 	default:
 		return "", false
 	}
+}
+
+// nodeAt returns what a JSON pointer leads to; nil where there is nothing.
+func nodeAt(document any, pointer string) any {
+	node := document
+	unescape := strings.NewReplacer("~1", "/", "~0", "~")
+	for _, step := range strings.Split(pointer, "/")[1:] {
+		switch parent := node.(type) {
+		case map[string]any:
+			node = parent[unescape.Replace(step)]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(parent) {
+				return nil
+			}
+			node = parent[i]
+		default:
+			return nil
+		}
+	}
+	return node
 }

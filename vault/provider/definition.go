@@ -26,6 +26,15 @@ const (
 	PKCENone PKCE = "none"
 )
 
+// TokenFormat is how requests to a token endpoint are written.
+type TokenFormat string
+
+// The formats.
+const (
+	TokenFormatForm TokenFormat = "form"
+	TokenFormatJSON TokenFormat = "json"
+)
+
 // Definition is what is known of a provider: a template of the catalogue, or a
 // provider of the configuration. Zero values mean: not set.
 type Definition struct {
@@ -51,6 +60,12 @@ type Definition struct {
 	AuthorizeParams map[string]string `yaml:"authorize_params"`
 	// TokenParams are added to every request to the token endpoint.
 	TokenParams map[string]string `yaml:"token_params"`
+	// TokenFormat is form or json: what requests to the token endpoint are
+	// written in. Zero: form, as in RFC 6749.
+	TokenFormat TokenFormat `yaml:"token_format"`
+	// TokenPointer is a JSON pointer to the object that holds the tokens in a
+	// token response. Zero: the response itself, as in RFC 6749.
+	TokenPointer string `yaml:"token_pointer"`
 	// Variables differ from one connection to the next, such as the name of a
 	// shop. They stand in braces in URLs: https://{shop}.myshopify.com/admin.
 	Variables map[string]Variable `yaml:"variables"`
@@ -108,9 +123,12 @@ type Variable struct {
 // AfterConnect describes the request made with a new access token. Its answer is
 // a JSON document.
 type AfterConnect struct {
+	// URL may have values of token_capture in braces.
 	URL string `yaml:"url"`
 	// Method is GET or POST. Zero: GET.
 	Method string `yaml:"method"`
+	// Scopes are what the request needs: they are asked for whatever else is.
+	Scopes []string `yaml:"scopes"`
 	// Authorization is the header's value; {access_token} stands for the
 	// token. Zero: "Bearer {access_token}", or no such header where Headers hold
 	// the token.

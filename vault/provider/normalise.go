@@ -19,8 +19,9 @@ import (
 // What it hands on holds nothing of the answer but those fields, and what the
 // definition asks for: x/oauth2 puts bodies into its errors.
 type normaliser struct {
-	next  http.RoundTripper
-	asked tellings
+	next    http.RoundTripper
+	pointer string // to the object with the tokens; empty: the answer itself
+	asked   tellings
 }
 
 func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -34,7 +35,7 @@ func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ok := resp.StatusCode >= 200 && resp.StatusCode <= 299
 	fields, whole := answerFields(body)
-	answer := normalise(fields)
+	answer := normalise(n.tokensIn(fields))
 	answer.Partial = !whole || err != nil
 	if err != nil && (!ok || answer.AccessToken == "") {
 		return nil, errors.New("the answer broke off")
@@ -62,6 +63,22 @@ func (n normaliser) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.ContentLength = int64(len(out))
 	resp.Body = io.NopCloser(bytes.NewReader(out))
 	return resp, nil
+}
+
+// tokensIn returns the members of the object that holds the tokens. An answer
+// that has no such object, such as one that a refresh got, is that object.
+func (n normaliser) tokensIn(fields map[string]any) map[string]any {
+	if n.pointer == "" {
+		return fields
+	}
+	inner, ok := nodeAt(fields, n.pointer).(map[string]any)
+	if !ok {
+		return fields
+	}
+	if inner["error"] == nil && inner["access_token"] == nil {
+		return fields
+	}
+	return inner
 }
 
 // tokenAnswer is the one form in which answers are handed on.

@@ -15,6 +15,8 @@ func (d Definition) Override(over Definition) Definition {
 	set(&d.ClientAuth, over.ClientAuth)
 	set(&d.PKCE, over.PKCE)
 	set(&d.ScopeSeparator, over.ScopeSeparator)
+	set(&d.TokenFormat, over.TokenFormat)
+	set(&d.TokenPointer, over.TokenPointer)
 	set(&d.APIBaseURL, over.APIBaseURL)
 	set(&d.DisconnectHint, over.DisconnectHint)
 	set(&d.AllowPrivateNetwork, over.AllowPrivateNetwork)
@@ -77,6 +79,9 @@ func (a *AfterConnect) override(over *AfterConnect) *AfterConnect {
 	set(&merged.Method, over.Method)
 	set(&merged.Authorization, over.Authorization)
 	set(&merged.Body, over.Body)
+	if over.Scopes != nil {
+		merged.Scopes = over.Scopes
+	}
 	replace(&merged.Headers, over.Headers)
 	merged.Capture = merge(a.Capture, over.Capture)
 	return &merged

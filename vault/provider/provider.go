@@ -77,8 +77,11 @@ func New(c Config) (*Provider, error) {
 		transport.next = newTransport(c.Definition.AllowPrivateNetwork)
 	}
 	p.tokens = &http.Client{
-		Transport: tokenForm{normaliser{transport, c.Definition.tellings()}, c.Definition.TokenParams},
-		Timeout:   answerTime, CheckRedirect: noRedirects,
+		Transport: tokenRequest{
+			next:   normaliser{next: transport, pointer: c.Definition.TokenPointer, asked: c.Definition.tellings()},
+			params: c.Definition.TokenParams, format: c.Definition.TokenFormat,
+		},
+		Timeout: answerTime, CheckRedirect: noRedirects,
 	}
 	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
 	bound, err := p.With(nil)
@@ -238,12 +241,21 @@ func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOpt
 }
 
 // ScopesFor returns what a request asks for that names those scopes: them, or
-// where it names none, those of the definition.
+// where it names none, those of the definition, and what after_connect needs.
 func (p *Provider) ScopesFor(named []string) []string {
-	if len(named) > 0 {
-		return named
+	wanted := named
+	if len(wanted) == 0 {
+		wanted = p.definition.Scopes
 	}
-	return p.definition.Scopes
+	if p.definition.AfterConnect == nil {
+		return wanted
+	}
+	for _, scope := range p.definition.AfterConnect.Scopes {
+		if !slices.Contains(wanted, scope) {
+			wanted = append(slices.Clip(wanted), scope)
+		}
+	}
+	return wanted
 }
 
 // CheckIssuer compares the iss of a callback with the definition's issuer (RFC

@@ -74,6 +74,33 @@ func TestTheTokenResponseIsCapturedToo(t *testing.T) {
 	}
 }
 
+func TestTheLookUpGoesWhereTheTokenResponseSays(t *testing.T) {
+	asked := ""
+	p, err := New(Config{Name: "crm", ClientID: "id", ClientSecret: canary(),
+		Definition: Definition{
+			AuthorizeURL: "https://a.example/", TokenURL: "https://a.example/token", ClientAuth: ClientAuthPost,
+			TokenCapture: map[string]Capture{"api_domain": {Pointer: "/api_domain", Pattern: `^https://[a-z0-9-]+\.crm\.example\.com$`, Required: true}},
+			AfterConnect: &AfterConnect{URL: "{api_domain}/me"},
+		},
+		Transport: inProcess(func(w http.ResponseWriter, r *http.Request) {
+			asked = r.URL.String()
+			_, _ = w.Write([]byte(`{}`))
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := Captured{Metadata: map[string]string{"api_domain": "https://acme.crm.example.com"}}
+	if _, err := p.CaptureWith(t.Context(), secret.New("at"), told); err != nil || asked != "https://acme.crm.example.com/me" {
+		t.Errorf("asked %q, error %v", asked, err)
+	}
+	for _, domain := range []string{"", "https://evil.example", "https://a.crm.example.com/"} {
+		asked = ""
+		if _, err := p.CaptureWith(t.Context(), secret.New("at"), Captured{Metadata: map[string]string{"api_domain": domain}}); err == nil || asked != "" {
+			t.Errorf("with %q: asked %q, error %v", domain, asked, err)
+		}
+	}
+}
+
 func TestTheLookUpIsMadeAsTheDefinitionSays(t *testing.T) {
 	for _, row := range []struct {
 		name  string

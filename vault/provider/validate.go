@@ -62,6 +62,12 @@ func (c *checker) oauth() {
 	default:
 		c.fail("client_auth", "write basic (HTTP basic authentication), post (id and secret in the body) or none (public client), as the provider's documentation says")
 	}
+	switch d.TokenFormat {
+	case "", TokenFormatForm, TokenFormatJSON:
+	default:
+		c.fail("token_format", "write form, or json for a token endpoint that takes JSON only")
+	}
+	c.pointer("token_pointer", d.TokenPointer, false)
 	switch d.PKCE {
 	case "", PKCES256, PKCENone:
 	default:
@@ -70,7 +76,10 @@ func (c *checker) oauth() {
 	if d.ClientAuth == ClientAuthNone && d.PKCE == PKCENone {
 		c.fail("pkce", "must be S256 with client_auth: none, since nothing else protects the code")
 	}
-	c.scopes()
+	c.scopes("scopes", d.Scopes)
+	if d.AfterConnect != nil {
+		c.scopes("after_connect.scopes", d.AfterConnect.Scopes)
+	}
 	c.params("authorize_params", d.AuthorizeParams, reserved())
 	c.params("token_params", d.TokenParams, reservedAtTokenEndpoint())
 	c.refresh()
@@ -92,6 +101,8 @@ func (c *checker) keysOnly() {
 		{"scope_separator", d.ScopeSeparator != ""},
 		{"authorize_params", d.AuthorizeParams != nil},
 		{"token_params", d.TokenParams != nil},
+		{"token_format", d.TokenFormat != ""},
+		{"token_pointer", d.TokenPointer != ""},
 		{"refresh", d.Refresh != Refresh{}},
 		{"after_connect", d.AfterConnect != nil},
 		{"token_capture", d.TokenCapture != nil},
@@ -120,13 +131,13 @@ func (c *checker) refresh() {
 	}
 }
 
-func (c *checker) scopes() {
-	if len(c.d.Scopes) > maxScopes {
-		c.fail("scopes", "at most %d", maxScopes)
+func (c *checker) scopes(path string, scopes []string) {
+	if len(scopes) > maxScopes {
+		c.fail(path, "at most %d", maxScopes)
 	}
-	for _, scope := range c.d.Scopes {
+	for _, scope := range scopes {
 		if !scopeToken.MatchString(scope) {
-			c.fail("scopes", "each is printable ASCII without spaces, quotes and backslashes; write a list, [one, two]")
+			c.fail(path, "each is printable ASCII without spaces, quotes and backslashes; write a list, [one, two]")
 			return
 		}
 	}

@@ -110,6 +110,10 @@ func (c *checker) part(path, name string, at place) {
 		c.limited("variables."+name+".pattern", path, v.Pattern, at)
 		return
 	}
+	if path == "after_connect.url" && c.d.TokenCapture[name].Required {
+		c.limited("token_capture."+name+".pattern", path, c.d.TokenCapture[name].Pattern, at)
+		return
+	}
 	if path != "api_base_url" {
 		c.fail(path, "{%[1]s} is not known: add variables.%[1]s with a pattern", name)
 		return
