@@ -54,6 +54,9 @@ type Definition struct {
 	PKCE       PKCE       `yaml:"pkce"` // zero: S256
 	// Scopes are asked for when a request names none.
 	Scopes []string `yaml:"scopes"`
+	// BaseScopes are asked for whatever else is: what refreshing and
+	// after_connect need.
+	BaseScopes []string `yaml:"base_scopes"`
 	// ScopeSeparator stands between scopes. Zero: a space, as in RFC 6749.
 	ScopeSeparator string `yaml:"scope_separator"`
 	// AuthorizeParams are added to the authorization request.
@@ -127,8 +130,6 @@ type AfterConnect struct {
 	URL string `yaml:"url"`
 	// Method is GET or POST. Zero: GET.
 	Method string `yaml:"method"`
-	// Scopes are what the request needs: they are asked for whatever else is.
-	Scopes []string `yaml:"scopes"`
 	// Authorization is the header's value; {access_token} stands for the
 	// token. Zero: "Bearer {access_token}", or no such header where Headers hold
 	// the token.

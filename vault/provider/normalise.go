@@ -125,6 +125,9 @@ func normalise(fields map[string]any) tokenAnswer {
 		Scope:        strings.Join(scopes(fields["scope"]), " "),
 		Error:        SanitizeCode(text(fields["error"])),
 	}
+	if answer.Scope == "" {
+		answer.Scope = strings.Join(scopes(fields["scopes"]), " ") // HubSpot
+	}
 	for _, name := range []string{
 		"refresh_token_expires_in",   // GitHub, LinkedIn, Google
 		"refresh_expires_in",         // Keycloak

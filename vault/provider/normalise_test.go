@@ -44,6 +44,7 @@ func TestEveryOddTokenResponseIsUnderstood(t *testing.T) {
 		{"another token_type", `{"access_token":"at","token_type":"mac"}`, tokenAnswer{AccessToken: "at", TokenType: "mac"}},
 		{"scope with commas", `{"access_token":"at","scope":"a,b"}`, scoped},
 		{"scope as list", `{"access_token":"at","scope":["a","b"]}`, scoped},
+		{"scopes", `{"access_token":"at","scopes":["a","b"]}`, scoped},
 		{"form", `access_token=at&expires_in=3600`, hour},
 		{"form with commas", `access_token=at&scope=a%2Cb`, scoped},
 		{"byte order mark", "\xef\xbb\xbf{\"access_token\":\"at\"}", token},

@@ -29,6 +29,9 @@ func (d Definition) Override(over Definition) Definition {
 	if over.Scopes != nil {
 		d.Scopes = over.Scopes
 	}
+	if over.BaseScopes != nil {
+		d.BaseScopes = over.BaseScopes
+	}
 	replace(&d.AuthorizeParams, over.AuthorizeParams)
 	replace(&d.TokenParams, over.TokenParams)
 	replace(&d.APIHeaders, over.APIHeaders)
@@ -79,9 +82,6 @@ func (a *AfterConnect) override(over *AfterConnect) *AfterConnect {
 	set(&merged.Method, over.Method)
 	set(&merged.Authorization, over.Authorization)
 	set(&merged.Body, over.Body)
-	if over.Scopes != nil {
-		merged.Scopes = over.Scopes
-	}
 	replace(&merged.Headers, over.Headers)
 	merged.Capture = merge(a.Capture, over.Capture)
 	return &merged

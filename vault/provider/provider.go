@@ -241,16 +241,13 @@ func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOpt
 }
 
 // ScopesFor returns what a request asks for that names those scopes: them, or
-// where it names none, those of the definition, and what after_connect needs.
+// where it names none, those of the definition, and those asked for in any case.
 func (p *Provider) ScopesFor(named []string) []string {
 	wanted := named
 	if len(wanted) == 0 {
 		wanted = p.definition.Scopes
 	}
-	if p.definition.AfterConnect == nil {
-		return wanted
-	}
-	for _, scope := range p.definition.AfterConnect.Scopes {
+	for _, scope := range p.definition.BaseScopes {
 		if !slices.Contains(wanted, scope) {
 			wanted = append(slices.Clip(wanted), scope)
 		}

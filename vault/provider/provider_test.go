@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/oauth2/endpoints"
-
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -43,22 +41,6 @@ func answer(status int, body string) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
-	}
-}
-
-func TestTheCatalogueIsValidAndAgreesWithTheLibrary(t *testing.T) {
-	templates, err := provider.Templates()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, d := range templates {
-		if problems := d.Validate(); len(problems) > 0 {
-			t.Errorf("%s: %v", name, problems)
-		}
-	}
-	m := templates["mailchimp"]
-	if m.AuthorizeURL != endpoints.Mailchimp.AuthURL || m.TokenURL != endpoints.Mailchimp.TokenURL {
-		t.Errorf("Mailchimp's endpoints are %s and %s, want those of x/oauth2", m.AuthorizeURL, m.TokenURL)
 	}
 }
 

@@ -147,7 +147,12 @@ func parseRetryAfter(h http.Header) time.Duration {
 		return min(time.Duration(seconds)*time.Second, maxPause)
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(at), 0), maxPause)
+		// By the clock that the date was made with, where the answer tells it.
+		now, err := http.ParseTime(h.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), maxPause)
 	}
 	return 0
 }

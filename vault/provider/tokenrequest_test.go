@@ -78,10 +78,10 @@ func TestTokensAreFoundWhereTheDefinitionSays(t *testing.T) {
 	}
 }
 
-func TestWhatTheLookUpNeedsIsAskedForToo(t *testing.T) {
+func TestBaseScopesAreAskedForInAnyCase(t *testing.T) {
 	d := shopDefinition()
 	d.Scopes = []string{"a"}
-	d.AfterConnect.Scopes = []string{"openid", "b"}
+	d.BaseScopes = []string{"openid", "b"}
 	p, err := New(Config{Name: "shop", Definition: d, ClientID: "id", ClientSecret: canary()})
 	if err != nil {
 		t.Fatal(err)

@@ -77,9 +77,7 @@ func (c *checker) oauth() {
 		c.fail("pkce", "must be S256 with client_auth: none, since nothing else protects the code")
 	}
 	c.scopes("scopes", d.Scopes)
-	if d.AfterConnect != nil {
-		c.scopes("after_connect.scopes", d.AfterConnect.Scopes)
-	}
+	c.scopes("base_scopes", d.BaseScopes)
 	c.params("authorize_params", d.AuthorizeParams, reserved())
 	c.params("token_params", d.TokenParams, reservedAtTokenEndpoint())
 	c.refresh()
@@ -98,6 +96,7 @@ func (c *checker) keysOnly() {
 		{"client_auth", d.ClientAuth != ""},
 		{"pkce", d.PKCE != ""},
 		{"scopes", d.Scopes != nil},
+		{"base_scopes", d.BaseScopes != nil},
 		{"scope_separator", d.ScopeSeparator != ""},
 		{"authorize_params", d.AuthorizeParams != nil},
 		{"token_params", d.TokenParams != nil},
