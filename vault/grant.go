@@ -168,6 +168,9 @@ func grantRecord(t provider.Token, asked time.Time, lifetime time.Duration) *sto
 	if lifetime > 0 {
 		g.ExpireTime = timestamppb.New(asked.Add(lifetime))
 	}
+	if t.RefreshLifetime > 0 {
+		g.RefreshExpireTime = timestamppb.New(asked.Add(t.RefreshLifetime))
+	}
 	return g
 }
 
@@ -176,13 +179,18 @@ func grantRecord(t provider.Token, asked time.Time, lifetime time.Duration) *sto
 func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time, lifetime time.Duration) *storagev1.Grant {
 	g := grantRecord(t, asked, lifetime)
 	g.Rotation = storagev1.Grant_ROTATION_ROTATED
-	if lostRefreshToken(t) {
+	if lostRefreshToken(old, t) {
 		g.Rotation = old.GetRotation()
 	} else if g.RefreshToken == "" || g.RefreshToken == old.GetRefreshToken() {
 		g.Rotation = storagev1.Grant_ROTATION_KEPT
 	}
 	if g.RefreshToken == "" {
 		g.RefreshToken = old.GetRefreshToken()
+	}
+	if g.RefreshExpireTime == nil {
+		g.RefreshExpireTime, g.RefreshExpireFixed = old.GetRefreshExpireTime(), old.GetRefreshExpireFixed()
+	} else if end := timeOf(old.GetRefreshExpireTime()); !end.IsZero() {
+		g.RefreshExpireFixed = !g.GetRefreshExpireTime().AsTime().After(end.Add(time.Minute))
 	}
 	if t.Scopes == nil {
 		g.Scopes = old.GetScopes()
@@ -191,5 +199,7 @@ func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time, lif
 }
 
 // lostRefreshToken reports whether the answer to a refresh broke off before a
-// refresh token that may have been in it.
-func lostRefreshToken(t provider.Token) bool { return t.Partial && t.RefreshToken.IsZero() }
+// refresh token that may have been in it. (x/oauth2 fills in the old one.)
+func lostRefreshToken(old *storagev1.Grant, t provider.Token) bool {
+	return t.Partial && (t.RefreshToken.IsZero() || t.RefreshToken.Reveal() == old.GetRefreshToken())
+}

@@ -186,13 +186,14 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 			if !sameGrant(c, r.conn) {
 				return errSuperseded
 			}
+			lost := lostRefreshToken(c.GetGrant(), r.token)
 			c.Grant = refreshedGrant(c.GetGrant(), r.token, r.asked, p.Definition().Refresh.Lifetime)
 			c.Generation++
 			c.LastRefreshTime = timestamppb.New(v.now())
 			c.Problem = ""
 			refreshEnded(c)
 			schedule(c, due(c, p))
-			if lostRefreshToken(r.token) {
+			if lost {
 				// What came is served; what did not is asked for again, if
 				// that can be done without harm.
 				c.LostAnswerTime = timestamppb.New(r.asked)

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 func TestTokensAreRefreshedWellBeforeWhateverEndsFirst(t *testing.T) {
@@ -78,6 +80,29 @@ func TestStatusTellsWhatWillStopWorking(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			if got := statusOf(row.conn, now); got != row.want {
 				t.Errorf("status = %v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
+func TestARefreshShowsWhetherTheRefreshTokensEndCanBePutOff(t *testing.T) {
+	const day = 24 * time.Hour
+	issued := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := grantRecord(provider.Token{RefreshToken: secret.New("r1"), RefreshLifetime: 30 * day}, issued, 0)
+	for _, row := range []struct {
+		name  string
+		lives time.Duration // what the refresh a day later says
+		fixed bool
+		end   time.Time
+	}{
+		{"it slides", 30 * day, false, issued.Add(31 * day)},
+		{"it stays", 29 * day, true, issued.Add(30 * day)},
+		{"nothing is said", 0, false, issued.Add(30 * day)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g := refreshedGrant(first, provider.Token{RefreshToken: secret.New("r2"), RefreshLifetime: row.lives}, issued.Add(day), 0)
+			if g.GetRefreshExpireFixed() != row.fixed || !g.GetRefreshExpireTime().AsTime().Equal(row.end) {
+				t.Errorf("ends %v, fixed %v; want %v, %v", g.GetRefreshExpireTime().AsTime(), g.GetRefreshExpireFixed(), row.end, row.fixed)
 			}
 		})
 	}

@@ -113,6 +113,9 @@ func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) 
 		// Some providers issue a refresh token at the first consent only
 		// (Google); the one at hand is still good for the same account.
 		c.Candidate.RefreshToken = c.GetGrant().GetRefreshToken()
+		c.Candidate.RefreshExpireTime = c.GetGrant().GetRefreshExpireTime()
+		c.Candidate.RefreshExpireFixed = c.GetGrant().GetRefreshExpireFixed()
+		c.Candidate.Rotation = c.GetGrant().GetRotation()
 	}
 	c.Grant, c.Candidate = c.Candidate, nil
 	c.Generation++
