@@ -41,7 +41,9 @@ type Definition struct {
 	// DisplayName is the provider's name for people. Zero: its key.
 	DisplayName string `yaml:"display_name"`
 	// Issuer is the authorization server's issuer identifier, compared with
-	// iss in the callback (RFC 9207).
+	// iss in the callback (RFC 9207). Where AuthorizeURL or TokenURL is missing,
+	// the issuer is asked for its metadata (OpenID Connect Discovery 1.0, RFC
+	// 8414), which then fills what is left out.
 	Issuer       string `yaml:"issuer"`
 	AuthorizeURL string `yaml:"authorize_url"`
 	TokenURL     string `yaml:"token_url"`

@@ -45,6 +45,8 @@ type Provider struct {
 
 	tokens *http.Client // for the token endpoint
 	plain  *http.Client // for everything else
+
+	discovery *discoverer
 }
 
 // New returns the Provider of a configuration, or an error that says what is
@@ -84,6 +86,7 @@ func New(c Config) (*Provider, error) {
 		Timeout: answerTime, CheckRedirect: noRedirects,
 	}
 	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
+	p.discovery = &discoverer{client: p.plain, allowPrivate: c.Definition.AllowPrivateNetwork, known: map[string]discovered{}}
 	bound, err := p.With(nil)
 	var missing *ParamError
 	if errors.As(err, &missing) {
@@ -143,41 +146,6 @@ func (p *Provider) HasCapture() bool {
 	return d.AfterConnect != nil || len(d.TokenCapture) > 0 || len(d.Variables) > 0 || d.Account != AccountPointers{}
 }
 
-// endpointSet is what a request needs to know of the authorization server.
-type endpointSet struct {
-	issuer, authorize, token, revoke, device string
-	auth                                     ClientAuth
-}
-
-// endpoints returns where requests go.
-func (p *Provider) endpoints(context.Context) (endpointSet, error) {
-	d := p.definition
-	switch {
-	case !p.HasOAuth():
-		return endpointSet{}, &Error{Kind: Misconfigured, Op: "look-up of endpoints", Err: ErrNotSupported}
-	case p.unbound:
-		return endpointSet{}, &Error{Kind: Misconfigured, Op: "look-up of endpoints", Err: errors.New("the connection has no values for the provider's variables")}
-	}
-	return endpointSet{
-		issuer: d.Issuer, authorize: d.AuthorizeURL, token: d.TokenURL, revoke: d.RevokeURL, device: d.DeviceURL,
-		auth: d.ClientAuth,
-	}, nil
-}
-
-// oauth returns the x/oauth2 configuration.
-func (p *Provider) oauth(e endpointSet) *oauth2.Config {
-	style := oauth2.AuthStyleInParams
-	if e.auth == ClientAuthBasic {
-		style = oauth2.AuthStyleInHeader
-	}
-	return &oauth2.Config{
-		ClientID:     p.config.ClientID,
-		ClientSecret: p.config.ClientSecret.Reveal(),
-		RedirectURL:  p.config.RedirectURL,
-		Endpoint:     oauth2.Endpoint{AuthURL: e.authorize, TokenURL: e.token, DeviceAuthURL: e.device, AuthStyle: style},
-	}
-}
-
 // usesPKCE reports whether the flow has a code challenge.
 func (p *Provider) usesPKCE() bool { return p.definition.PKCE != PKCENone }
 
@@ -198,9 +166,12 @@ type AuthorizationRequest struct {
 // Authorize returns where a browser goes to ask the person for consent (RFC
 // 6749, section 4.1.1). It fails where the provider's endpoints cannot be had.
 func (p *Provider) Authorize(ctx context.Context, r AuthorizationRequest) (string, error) {
-	e, err := p.endpoints(ctx)
+	e, err := p.Endpoints(ctx)
 	if err != nil {
 		return "", err
+	}
+	if e.AuthorizeURL == "" {
+		return "", &Error{Kind: Misconfigured, Op: "authorization request", Err: ErrNotSupported}
 	}
 	return p.oauth(e).AuthCodeURL(r.State, p.authorizeOptions(r)...), nil
 }
@@ -208,14 +179,10 @@ func (p *Provider) Authorize(ctx context.Context, r AuthorizationRequest) (strin
 // AuthorizationURL is Authorize for a provider whose definition has its
 // endpoints. For any other, it returns nothing.
 func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
-	if p.definition.AuthorizeURL == "" {
+	if p.ready() != nil || p.definition.discovers() {
 		return ""
 	}
-	location, err := p.Authorize(context.Background(), r) // asks nobody
-	if err != nil {
-		return ""
-	}
-	return location
+	return p.oauth(p.definition.endpoints()).AuthCodeURL(r.State, p.authorizeOptions(r)...)
 }
 
 func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOption {
@@ -253,16 +220,6 @@ func (p *Provider) ScopesFor(named []string) []string {
 		}
 	}
 	return wanted
-}
-
-// CheckIssuer compares the iss of a callback with the definition's issuer (RFC
-// 9207, section 2.4). An answer without iss passes: the redirect URI, which is
-// this provider's alone, has to do.
-func (p *Provider) CheckIssuer(iss string) error {
-	if iss == "" || p.definition.Issuer == "" || iss == p.definition.Issuer {
-		return nil
-	}
-	return errors.New("iss of the answer is not the issuer of the provider")
 }
 
 // APIBaseURL returns where the provider's API is for a connection with that

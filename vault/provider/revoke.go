@@ -14,11 +14,11 @@ import (
 // providers revoke its access tokens with it, then the access token. It returns
 // ErrNotSupported where the definition has no revocation endpoint.
 func (p *Provider) Revoke(ctx context.Context, t Token) error {
-	e, err := p.endpoints(ctx)
+	e, err := p.Endpoints(ctx)
 	if err != nil {
 		return err
 	}
-	if e.revoke == "" {
+	if e.RevokeURL == "" {
 		return ErrNotSupported
 	}
 	var refreshErr error
@@ -31,20 +31,20 @@ func (p *Provider) Revoke(ctx context.Context, t Token) error {
 	return errors.Join(refreshErr, p.revoke(ctx, e, t.AccessToken, "access_token"))
 }
 
-func (p *Provider) revoke(ctx context.Context, e endpointSet, token secret.String, hint string) error {
+func (p *Provider) revoke(ctx context.Context, e Endpoints, token secret.String, hint string) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {hint}}
-	if e.auth != ClientAuthBasic {
+	if e.ClientAuth != ClientAuthBasic {
 		form.Set("client_id", p.config.ClientID)
 	}
-	if e.auth == ClientAuthPost {
+	if e.ClientAuth == ClientAuthPost {
 		form.Set("client_secret", p.config.ClientSecret.Reveal())
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.revoke, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.RevokeURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return &Error{Op: "revocation", Err: errors.New("revoke_url is not a URL")}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if e.auth == ClientAuthBasic {
+	if e.ClientAuth == ClientAuthBasic {
 		// RFC 6749, section 2.3.1: both are form-encoded first.
 		req.SetBasicAuth(url.QueryEscape(p.config.ClientID), url.QueryEscape(p.config.ClientSecret.Reveal()))
 	}

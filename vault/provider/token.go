@@ -40,7 +40,7 @@ type Token struct {
 // Exchange redeems an authorization code (RFC 6749, section 4.1.3). A code can
 // be redeemed once: whatever the error, the same code is of no more use.
 func (p *Provider) Exchange(ctx context.Context, code, verifier secret.String) (Token, error) {
-	e, err := p.endpoints(ctx)
+	e, err := p.Endpoints(ctx)
 	if err != nil {
 		return Token{}, err
 	}
@@ -56,7 +56,7 @@ func (p *Provider) Exchange(ctx context.Context, code, verifier secret.String) (
 // Refresh uses a refresh token (RFC 6749, section 6). Where the provider rotates
 // refresh tokens, the old one is of no more use afterwards, whatever the error.
 func (p *Provider) Refresh(ctx context.Context, refreshToken secret.String) (Token, error) {
-	e, err := p.endpoints(ctx)
+	e, err := p.Endpoints(ctx)
 	if err != nil {
 		return Token{}, err
 	}

@@ -73,6 +73,17 @@ func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	}
 }
 
+func TestAnIssuerAloneIsAProvider(t *testing.T) {
+	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    issuer: https://id.acme.example\n    client_id: vault\n    client_secret: env:SECRET\n  mailchimp:\n", 1)
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acme := c.Providers[0]; acme.Definition.Issuer != "https://id.acme.example" || acme.Definition.ClientAuth != "" || acme.ClientSecret.IsZero() {
+		t.Errorf("provider = %+v", acme)
+	}
+}
+
 func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 	for _, row := range []struct {
 		name, old, new string
@@ -91,6 +102,8 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"no client_id", `    client_id: "1"` + "\n", "", ":10: providers.mailchimp.client_id: is missing"},
 		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", ":11: providers.mailchimp.template: there is no template"},
 		{"wrong provider URL", `    client_id: "1"`, "    token_url: http://x.example\n    client_id: \"1\"", ":11: providers.mailchimp.token_url: must begin with https://"},
+		{"an issuer without TLS", `    client_id: "1"`, "    issuer: http://id.example\n    client_id: \"1\"", ":11: providers.mailchimp.issuer: must begin with https://"},
+		{"an issuer without a secret", "  mailchimp:\n", "  acme:\n    issuer: https://id.example\n    client_id: x\n  mailchimp:\n", ":10: providers.acme.client_secret: write a reference"},
 		{"a duration of another kind", `    client_id: "1"`, "    refresh: {lifetime: 1h,\n      grace: 90 seconds}\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.grace: must be a duration"},
 		{"a duration without its unit", `    client_id: "1"`, "    refresh:\n      idle_limit: 90\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.idle_limit: must be a duration"},
 		{"a variable without a pattern", `    client_id: "1"`, "    variables:\n      shop:\n        default: x\n    client_id: \"1\"", ":12: providers.mailchimp.variables.shop.pattern: is missing"},
