@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -49,14 +50,21 @@ type Engine struct {
 	Sandbox *sandbox.Sandbox
 	// Store is the database, behind WrapStore's.
 	Store store.Store
+	// Seat is where the vault lives. Between Stop and Restart another process
+	// can open it.
+	Seat Seat
 
 	t      testing.TB
 	config EngineConfig
-	path   string
-	master keyring.MasterKey
-	secret secret.String
-	base   string // of the sandbox's standard provider
 	stop   func()
+}
+
+// Seat is where a vault lives: all that it takes to open it, in this process or
+// another. It is made for tests: it holds secrets in the clear.
+type Seat struct {
+	DatabasePath, MasterKey, ClientSecret string
+	// ProviderURL is where the sandbox's standard provider is.
+	ProviderURL string
 }
 
 // enginePublicURL is where browsers would reach the gateway, if there were one.
@@ -65,62 +73,88 @@ const enginePublicURL = "http://127.0.0.1:8080"
 // NewEngine starts an engine for the length of the test.
 func NewEngine(t testing.TB, c EngineConfig) *Engine {
 	t.Helper()
-	e := &Engine{t: t, config: c, path: filepath.Join(t.TempDir(), "vault.db"), secret: secret.New("engine-client-secret")}
-	var err error
-	if e.master, err = keyring.ParseMasterKey(keyring.GenerateMasterKey()); err != nil {
-		t.Fatal(err)
-	}
+	e := &Engine{t: t, config: c, Seat: Seat{
+		DatabasePath: filepath.Join(t.TempDir(), "vault.db"),
+		MasterKey:    keyring.GenerateMasterKey().Reveal(),
+		ClientSecret: "engine-client-secret",
+		ProviderURL:  "http://127.0.0.1:1/oauth", // answered by Sandbox.Transport
+	}}
 	config := sandbox.Config{Now: c.Now, Clients: []sandbox.Client{{
-		ID: clientID, Secret: e.secret.Reveal(), Auth: sandbox.AuthPost,
+		ID: clientID, Secret: e.Seat.ClientSecret, Auth: sandbox.AuthPost,
 		RedirectURIs: []string{vault.RedirectURL(enginePublicURL, "acme")},
 	}}}
 	if c.Sandbox != nil {
 		c.Sandbox(&config)
 	}
+	var err error
 	if e.Sandbox, err = sandbox.New(config); err != nil {
 		t.Fatal(err)
 	}
-	e.base = "http://127.0.0.1:1" // answered by Sandbox.Transport
 	if c.Sockets {
 		web := httptest.NewServer(e.Sandbox)
 		t.Cleanup(web.Close)
-		e.base = web.URL
+		e.Seat.ProviderURL = web.URL + "/oauth"
 	}
 	e.open()
 	if !c.Quiet {
 		e.Start()
 	}
-	t.Cleanup(func() { e.stop() })
+	t.Cleanup(e.Stop)
 	return e
 }
 
 // open opens the database and makes the vault.
 func (e *Engine) open() {
 	e.t.Helper()
-	db, err := boltstore.OpenOrCreate(e.path)
+	transport := e.Sandbox.Transport()
+	if e.config.Sockets {
+		transport = nil
+	}
+	var err error
+	e.Vault, e.Store, err = e.Seat.Open(context.WithoutCancel(e.t.Context()), e.config, transport)
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	db := e.Store
 	e.stop = func() { e.check(db.Close()) }
-	e.Store = db
-	keys, err := vault.OpenKeyring(context.WithoutCancel(e.t.Context()), db, e.master)
+}
+
+// Open opens the vault that lives there. transport leads to its provider; nil:
+// the network does. The caller closes the store when the vault has stopped.
+func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTripper) (_ *vault.Vault, _ store.Store, err error) {
+	master, err := keyring.ParseMasterKey(secret.New(s.MasterKey))
 	if err != nil {
-		e.t.Fatal(err)
+		return nil, nil, err
 	}
-	if e.config.WrapStore != nil {
-		e.Store = e.config.WrapStore(db)
+	acme, err := s.provider(c.Refresh, transport)
+	if err != nil {
+		return nil, nil, err
+	}
+	var db store.Store
+	if db, err = boltstore.OpenOrCreate(s.DatabasePath); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	keys, err := vault.OpenKeyring(ctx, db, master)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.WrapStore != nil {
+		db = c.WrapStore(db)
 	}
 	var log *slog.Logger
-	if e.config.Log != nil {
-		log = slog.New(e.config.Log)
+	if c.Log != nil {
+		log = slog.New(c.Log)
 	}
-	e.Vault, err = vault.New(vault.Config{
-		Store: e.Store, Keyring: keys, Providers: []*provider.Provider{e.provider()}, PublicURL: enginePublicURL,
-		Binding: vault.BindingLink, Logger: log, Now: e.config.Now,
+	v, err := vault.New(vault.Config{
+		Store: db, Keyring: keys, Providers: []*provider.Provider{acme}, PublicURL: enginePublicURL,
+		Binding: vault.BindingLink, Logger: log, Now: c.Now,
 	})
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	return v, db, err
 }
 
 // Start starts the background's work.
@@ -136,10 +170,17 @@ func (e *Engine) Start() {
 	}
 }
 
-// Restart stops the vault and starts it again on the same database.
+// Stop stops the vault and closes the database. Stopping twice does no harm.
+func (e *Engine) Stop() {
+	e.stop()
+	e.stop = func() {}
+}
+
+// Restart stops the vault, if it has not been, and starts it again on the same
+// database.
 func (e *Engine) Restart() {
 	e.t.Helper()
-	e.stop()
+	e.Stop()
 	e.open()
 	e.Start()
 }
@@ -150,26 +191,18 @@ func (e *Engine) check(err error) {
 	}
 }
 
-func (e *Engine) provider() *provider.Provider {
-	e.t.Helper()
-	base, transport := e.base+"/oauth", e.Sandbox.Transport()
-	if e.config.Sockets {
-		transport = nil
-	}
-	p, err := provider.New(provider.Config{
-		Name: "acme", ClientID: clientID, ClientSecret: e.secret, RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
+// provider is acme.
+func (s Seat) provider(refresh provider.Refresh, transport http.RoundTripper) (*provider.Provider, error) {
+	return provider.New(provider.Config{
+		Name: "acme", ClientID: clientID, ClientSecret: secret.New(s.ClientSecret), RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
 		Transport: transport,
 		Definition: provider.Definition{
-			DisplayName: "Acme", Issuer: base, AuthorizeURL: base + "/authorize", TokenURL: base + "/token", RevokeURL: base + "/revoke",
-			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: e.config.Refresh,
-			AfterConnect: &provider.AfterConnect{URL: base + "/userinfo"}, Account: provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"},
+			DisplayName: "Acme", Issuer: s.ProviderURL, ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: refresh,
+			AuthorizeURL: s.ProviderURL + "/authorize", TokenURL: s.ProviderURL + "/token", RevokeURL: s.ProviderURL + "/revoke",
+			AfterConnect: &provider.AfterConnect{URL: s.ProviderURL + "/userinfo"}, Account: provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"},
 			AllowPrivateNetwork: true,
 		},
 	})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return p
 }
 
 // Key names acme's connection of a subject.

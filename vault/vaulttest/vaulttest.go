@@ -137,7 +137,7 @@ func New(t testing.TB, c Config) *Stack {
 	s.start(gatewayListener)
 	t.Cleanup(func() {
 		s.stop()
-		s.checkDatabase()
+		CheckDatabase(t, s.DatabasePath)
 	})
 	return s
 }
@@ -339,11 +339,12 @@ func (s *Stack) Body(resp *http.Response) string {
 	return string(body)
 }
 
-// checkDatabase has bbolt check the file once the vault has closed it.
-func (s *Stack) checkDatabase() {
-	db, err := bolt.Open(s.DatabasePath, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+// CheckDatabase has bbolt check a file that nobody has open.
+func CheckDatabase(t testing.TB, path string) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
-		s.t.Errorf("vaulttest: open the database afterwards: %v", err)
+		t.Errorf("vaulttest: open the database afterwards: %v", err)
 		return
 	}
 	err = db.View(func(tx *bolt.Tx) error {
@@ -353,7 +354,9 @@ func (s *Stack) checkDatabase() {
 		}
 		return errors.Join(errs...)
 	})
-	s.check(errors.Join(err, db.Close()))
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Errorf("vaulttest: check the database: %v", err)
+	}
 }
 
 // Credentials sends the stack's caller token with every call of a connection.
