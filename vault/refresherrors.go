@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -43,13 +41,14 @@ func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provid
 		if told.Reason == ProviderMisconfigured {
 			c.Problem = told.Message
 		}
-		pause := v.retryPause(c, p, cause)
-		schedule(c, v.now().Add(pause))
+		schedule(c, v.now().Add(v.retryPause(c, p, cause)))
 		c.RefreshNotBefore = nil
 		// (A client that is not accepted is nobody's connection: the breaker
 		// sees to that.)
 		if told.Reason == ProviderUnavailable && c.GetRefreshFailures() >= patientFailures || provider.RetryAfter(cause) > 0 {
-			c.RefreshNotBefore = timestamppb.New(v.now().Add(pause))
+			// To the millisecond when the background comes: a moment later
+			// would send it away, and cost another pause.
+			c.RefreshNotBefore = c.DueTime
 		}
 		return nil
 	})
