@@ -191,12 +191,14 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 			c.Generation++
 			c.LastRefreshTime = timestamppb.New(v.now())
 			c.Problem = ""
+			since := c.GetRefreshIntent().GetStartTime()
 			refreshEnded(c)
 			schedule(c, due(c, p))
 			if lost {
 				// What came is served; what did not is asked for again, if
 				// that can be done without harm.
-				c.LostAnswerTime = timestamppb.New(r.asked)
+				c.LostAnswerTime = since
+				c.Problem = fmt.Sprintf("A part of %s's last answer was lost. The vault asks again as soon as that can do no harm.", p.DisplayName())
 				schedule(c, v.now().Add(time.Second))
 			}
 			return nil
