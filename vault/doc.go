@@ -16,7 +16,7 @@
 //	                                                                v
 //	          GetCredentials <------------------------------------ grant
 //	                                                                |
-//	   refreshed when it ends, once for all who ask <---------------+
+//	   refreshed ahead of its end, once for all who ask <-----------+
 //
 // # States
 //
@@ -26,16 +26,35 @@
 //	    | nothing to refresh with                                   v
 //	EXPIRING_SOON                                               CONNECTED
 //
-// Disconnect deletes a connection in every state.
+// Disconnect deletes a connection in every state. Links that were made before do
+// not bring it back.
+//
+// # Refreshing
+//
+//	lock -> read again -> intent, stored -> refresh token used -> new tokens,
+//	stored against the generation -> release
+//
+// What a process that was stopped has left open (an intent without new tokens) is
+// settled by whoever takes the lock next: asked again within the provider's
+// grace, and else said to be lost. A process that goes on after an answer was
+// lost does the same, except that past the grace it leaves the refresh token
+// alone while the access token works, and then tries: there is nothing left to
+// lose. Tokens that the store would not take are kept in memory until it does.
+//
+// The background refreshes at 80 % of a token's life, give or take 5, by an index
+// in the store that moves with the connections. A breaker before each provider
+// keeps an outage from costing requests, and its end from being a stampede.
 //
 // # Promises
 //
 // Everything is checked before a code is redeemed: the state (one use), the
-// browser that brings it, the provider it belongs to, the issuer, the session.
-// Tokens are stored before anything else is done with them. A refresh runs on a
-// context of its own under the connection's lock, and is committed against the
-// generation that it began with. Only the provider's word that a grant is dead
-// marks a connection.
+// browser that brings it, the provider it belongs to, the issuer, the session,
+// and that nobody has disconnected since. Tokens are stored before anything else
+// is done with them. Nothing cuts a request with a code or a refresh token short
+// but its own time limit. Only the provider's word that a grant is dead, or the
+// certainty that its tokens were lost, marks a connection. Tokens to be revoked
+// lie in the store until the provider has confirmed it, for a week at most.
+// Watchers get every change once, as it was written with the change itself.
 //
 // # Errors
 //
