@@ -44,7 +44,7 @@ func twoVaults(t *testing.T) (a, b *Vault) {
 	}
 	var vaults [2]*Vault
 	for i := range vaults {
-		vaults[i], err = New(Config{Store: st, Keyring: keys, Providers: []*provider.Provider{p}, PublicURL: "https://vault.example", Binding: BindingLink})
+		vaults[i], err = New(t.Context(), Config{Store: st, Keyring: keys, Providers: []*provider.Provider{p}, PublicURL: "https://vault.example", Binding: BindingLink})
 		if err != nil {
 			t.Fatal(err)
 		}

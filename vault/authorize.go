@@ -45,15 +45,19 @@ func (v *Vault) Authorize(ctx context.Context, providerName, session string, coo
 	if err != nil {
 		return Authorization{}, err
 	}
-	return Authorization{
-		Location: p.AuthorizationURL(provider.AuthorizationRequest{
-			State:     state,
-			Verifier:  verifier,
-			Scopes:    s.GetScopes(),
-			LoginHint: s.GetLoginHint(),
-		}),
-		FlowCookie: cookie,
-	}, nil
+	if p, err = bind(p, s.GetParams()); err != nil {
+		return Authorization{}, err
+	}
+	location, err := p.Authorize(ctx, provider.AuthorizationRequest{
+		State:     state,
+		Verifier:  verifier,
+		Scopes:    s.GetScopes(),
+		LoginHint: s.GetLoginHint(),
+	})
+	if err != nil {
+		return Authorization{}, redeemError(p, err)
+	}
+	return Authorization{Location: location, FlowCookie: cookie}, nil
 }
 
 // openLink stores a flow, and counts it in its session.

@@ -149,6 +149,21 @@ func (b *breaker) abandon() {
 	b.admit()
 }
 
+// reset lets everybody in again, as if nothing had failed.
+func (b *breaker) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures, b.pause, b.cause, b.until, b.limit = 0, 0, nil, time.Time{}, maxRefreshes
+	b.admit()
+}
+
+// closed reports whether nobody is let in, and why.
+func (b *breaker) closed(now time.Time) (cause error, closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cause, b.until.After(now)
+}
+
 // closedFor returns for how long nobody is let in. 0: somebody is.
 func (b *breaker) closedFor(now time.Time) time.Duration {
 	b.mu.Lock()

@@ -134,7 +134,11 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	v.work.Add(1)
 	defer v.work.Done()
 
-	if err := checkAnswer(f.provider, r); err != nil {
+	var err error
+	if f.provider, err = bind(f.provider, f.session.GetParams()); err != nil {
+		return nil, err
+	}
+	if err := checkAnswer(ctx, f.provider, r); err != nil {
 		// The state is used up; the session stays, so that the person can
 		// change their mind with the same link.
 		_, commitErr := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision))
@@ -151,11 +155,14 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 		return nil, err
 	}
 	asked := v.now()
-	token, err := f.provider.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
+	token, err := v.redeem(ctx, f.provider, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+		return p.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
+	})
 	if err != nil {
 		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
 	}
 	grant := grantRecord(token, asked, f.provider.Definition().Refresh.Lifetime)
+	grant.Params = f.session.GetParams()
 	if grant.Scopes == nil {
 		// What is left out is as it was asked for (RFC 6749, section 5.1).
 		grant.Scopes = f.provider.ScopesFor(f.session.GetScopes())
@@ -173,8 +180,8 @@ func (v *Vault) giveBack(ctx context.Context, f checkedFlow, grant *storagev1.Gr
 }
 
 // checkAnswer looks at what the provider says in the redirect.
-func checkAnswer(p *provider.Provider, r CallbackRequest) error {
-	if err := p.CheckIssuer(r.Issuer); err != nil {
+func checkAnswer(ctx context.Context, p *provider.Provider, r CallbackRequest) error {
+	if err := p.VerifyIssuer(ctx, r.Issuer); err != nil {
 		return errMixedUp(err)
 	}
 	switch {

@@ -27,6 +27,10 @@ const changeKeySize = dueTimeSize + keyring.BlindSize + 8
 // eventOf says what watchers are told of a change. Unspecified: nothing.
 func eventOf(before, after *storagev1.Connection) storagev1.Change_Event {
 	switch {
+	case before.GetApiKey() != nil && after.GetApiKey() == nil:
+		return storagev1.Change_EVENT_API_KEY_DELETED
+	case !proto.Equal(before.GetApiKey(), after.GetApiKey()):
+		return storagev1.Change_EVENT_API_KEY_SET
 	case after.GetReauthorizationRequired() && !before.GetReauthorizationRequired():
 		return storagev1.Change_EVENT_REAUTHORIZATION_REQUIRED
 	case after.GetGeneration() == before.GetGeneration():
@@ -70,6 +74,9 @@ func withoutTokens(conn *storagev1.Connection) *storagev1.Connection {
 	c.Candidate, c.RefreshIntent = nil, nil
 	if c.GetGrant() != nil {
 		c.Grant.AccessToken, c.Grant.RefreshToken = "", ""
+	}
+	if c.GetApiKey() != nil {
+		c.ApiKey.Key = "" // that there is one is no secret
 	}
 	return c
 }

@@ -26,6 +26,7 @@ type Connection struct {
 	Account         Account
 	Metadata        map[string]string
 	Generation      int64
+	HasAPIKey       bool
 	// Problem is what went wrong last and what to do, in a sentence. Empty:
 	// nothing.
 	Problem string
@@ -185,6 +186,7 @@ func describeRecord(c *storagev1.Connection) Connection {
 		Account:         Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
 		Metadata:        c.GetMetadata(),
 		Generation:      c.GetGeneration(),
+		HasAPIKey:       c.GetApiKey() != nil,
 		Problem:         c.GetProblem(),
 	}
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -18,23 +19,46 @@ type Account struct {
 	ID, Name, Email string
 }
 
+// Source says what credentials come from.
+type Source int
+
+// The sources.
+const (
+	SourceOAuth Source = iota + 1
+	SourceAPIKey
+)
+
 // Credentials are what a program needs to call the provider's API now. Maps and
 // slices are shared: nobody may change them.
 type Credentials struct {
+	Source Source
+	// AccessToken, TokenType (as in RFC 6749, section 7.1) and Scopes are set for
+	// SourceOAuth.
 	AccessToken secret.String
-	TokenType   string // as in RFC 6749, section 7.1
+	TokenType   string
 	Scopes      []string
-	ExpireTime  time.Time // zero: does not expire
-	APIBaseURL  string    // empty: the definition has none
-	Metadata    map[string]string
-	Account     Account
-	Generation  int64
+	// APIKey is set for SourceAPIKey.
+	APIKey secret.String
+	// Headers are to be sent to the provider's API. They hold the secret, in the
+	// clear.
+	Headers    map[string]string
+	ExpireTime time.Time // zero: does not expire
+	APIBaseURL string    // empty: the definition has none
+	Metadata   map[string]string
+	Account    Account
+	Generation int64
 }
 
-// Headers returns the HTTP headers to send to the provider's API, in the clear.
-func (c Credentials) Headers() map[string]string {
-	return map[string]string{"Authorization": c.TokenType + " " + c.AccessToken.Reveal()}
+// String keeps the secret out of what is printed.
+func (c Credentials) String() string {
+	return fmt.Sprintf("credentials of generation %d (%s)", c.Generation, secret.Redacted)
 }
+
+// GoString is String.
+func (c Credentials) GoString() string { return c.String() }
+
+// LogValue is String, for the log.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // CredentialsRequest asks for credentials.
 type CredentialsRequest struct {
@@ -43,7 +67,8 @@ type CredentialsRequest struct {
 	// refreshed first. Where the provider does not issue tokens that live as
 	// long, the best to be had is returned. 0: 60 seconds.
 	MinTTL time.Duration
-	// RequiredScopes must all have been granted.
+	// RequiredScopes must all have been granted. To an API key scopes mean
+	// nothing.
 	RequiredScopes []string
 }
 
@@ -83,14 +108,17 @@ func (v *Vault) GetCredentials(ctx context.Context, r CredentialsRequest) (Crede
 			return Credentials{}, err
 		}
 	}
-	if err := checkGranted(p, creds.Scopes, r.RequiredScopes); err != nil {
-		return Credentials{}, err
+	if creds.Source == SourceOAuth {
+		if err := checkGranted(p, creds.Scopes, r.RequiredScopes); err != nil {
+			return Credentials{}, err
+		}
 	}
 	v.usage.mark(name.id, now)
 	return creds, nil
 }
 
-// answer opens the record, and has the grant renewed if need be.
+// answer opens the record, and has the grant renewed if need be. An API key
+// stands in where the grant does not work.
 func (v *Vault) answer(ctx context.Context, name *known, p *provider.Provider, rec store.Record, now time.Time, w want) (Credentials, error) {
 	conn := new(storagev1.Connection)
 	if err := v.records.open(rec, conn); err != nil {
@@ -98,13 +126,24 @@ func (v *Vault) answer(ctx context.Context, name *known, p *provider.Provider, r
 	}
 	switch w.assess(conn, now) {
 	case renew:
-		conn, err := v.renew(ctx, name.id, p, w)
+		renewed, err := v.renew(ctx, name.id, p, w)
+		if err != nil && conn.GetApiKey() != nil && ctx.Err() == nil && ReasonOf(err) != NotConnected {
+			return keyCredentials(conn, p)
+		}
 		if err != nil {
 			return Credentials{}, err
 		}
-		return credentialsOf(conn, p)
+		return credentialsOf(renewed, p)
 	case reauthorize:
-		return Credentials{}, errReauthorize(p, conn.GetProblem(), nil)
+		if conn.GetApiKey() == nil {
+			return Credentials{}, errReauthorize(p, conn.GetProblem(), nil)
+		}
+		creds, err := keyCredentials(conn, p)
+		if err != nil {
+			return Credentials{}, err
+		}
+		v.blind.known.answers.keep(&name.answer, &answer{revision: rec.Revision, creds: creds})
+		return creds, nil
 	}
 	creds, err := credentialsOf(conn, p)
 	if err != nil {
@@ -154,26 +193,36 @@ func checkGranted(p *provider.Provider, granted, required []string) error {
 }
 
 func credentialsOf(c *storagev1.Connection, p *provider.Provider) (Credentials, error) {
-	base, err := p.APIBaseURL(c.GetMetadata())
-	if err != nil {
-		return Credentials{}, &Error{
-			Reason:  ProviderMisconfigured,
-			Message: fmt.Sprintf("What %s told of this account does not fit the definition of provider %q. The operator has to check api_base_url and after_connect; the connection stays as it is.", p.DisplayName(), p.Name()),
-			Err:     err,
-		}
-	}
 	g, a := c.GetGrant(), c.GetAccount()
-	creds := Credentials{
-		AccessToken: secret.New(g.GetAccessToken()),
+	bound, err := bindStored(p, g.GetParams())
+	if err != nil {
+		return Credentials{}, err
+	}
+	base, err := bound.APIBaseURL(c.GetMetadata())
+	if err != nil {
+		return Credentials{}, doesNotFit(p, err)
+	}
+	token := secret.New(g.GetAccessToken())
+	return Credentials{
+		Source:      SourceOAuth,
+		AccessToken: token,
 		TokenType:   g.GetTokenType(),
 		Scopes:      g.GetScopes(),
+		Headers:     bound.Headers(token, g.GetTokenType(), c.GetMetadata()),
+		ExpireTime:  timeOf(g.GetExpireTime()),
 		APIBaseURL:  base,
 		Metadata:    c.GetMetadata(),
 		Account:     Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
 		Generation:  c.GetGeneration(),
+	}, nil
+}
+
+// doesNotFit says that what is stored and the definition no longer belong
+// together.
+func doesNotFit(p *provider.Provider, cause error) *Error {
+	return &Error{
+		Reason:  ProviderMisconfigured,
+		Message: fmt.Sprintf("What is known of this account does not fit the definition of provider %q. The operator has to look at api_base_url, after_connect and api_key; the connection stays as it is.", p.Name()),
+		Err:     cause,
 	}
-	if g.GetExpireTime() != nil {
-		creds.ExpireTime = g.GetExpireTime().AsTime()
-	}
-	return creds, nil
 }

@@ -39,7 +39,7 @@ type DisconnectResult struct {
 // the same: the refresh finds nothing to store its tokens in.
 const disconnectPatience = 5 * time.Second
 
-// Disconnect deletes the connection, then revokes its tokens where the provider
+// Disconnect deletes the connection, but for its API key, then revokes its tokens where the provider
 // can. Deleting comes first: from that moment on nobody gets them from here,
 // whatever the provider does. Tokens whose revocation is not confirmed are kept,
 // apart from the connection, and the background goes on trying.
@@ -88,6 +88,9 @@ func (v *Vault) deleteConnection(ctx context.Context, id string, p *provider.Pro
 	for range maxConflicts {
 		conn := new(storagev1.Connection)
 		revision, err := v.records.get(ctx, key, conn)
+		if err == nil && conn.GetGrant() == nil && conn.GetCandidate() == nil && !conn.GetReauthorizationRequired() {
+			err = store.ErrNotFound // an API key alone is not connected
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -95,8 +98,14 @@ func (v *Vault) deleteConnection(ctx context.Context, id string, p *provider.Pro
 		if err != nil {
 			return nil, err
 		}
+		rest := store.Delete(key, revision)
+		if left := withoutGrant(conn); !isEmpty(left) {
+			if rest, err = v.records.put(key, left, revision); err != nil {
+				return nil, err
+			}
+		}
 		v.usage.forget(id)
-		_, err = v.store.Commit(ctx, append(ops, store.Delete(key, revision))...)
+		_, err = v.store.Commit(ctx, append(ops, rest)...)
 		if !errors.Is(err, store.ErrConflict) {
 			return requests, err
 		}
@@ -124,14 +133,16 @@ func (v *Vault) deletion(id string, conn *storagev1.Connection, p *provider.Prov
 	ops = append(ops, logged)
 	grants := []*storagev1.Grant{conn.GetGrant(), conn.GetCandidate()}
 	if r, ok := v.unsaved.take(id); ok {
-		grants = append(grants, &storagev1.Grant{AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal()})
+		grants = append(grants, &storagev1.Grant{
+			AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: conn.GetGrant().GetParams(),
+		})
 	}
 	for _, g := range grants {
-		if g == nil || p.Definition().RevokeURL == "" {
+		if g == nil || !p.MayRevoke() {
 			continue
 		}
 		op, err := v.revocationOp(p, &storagev1.RevocationRequest{
-			Key: conn.GetKey(), AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), CreateTime: timestamppb.New(v.now()),
+			Key: conn.GetKey(), AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), Params: g.GetParams(), CreateTime: timestamppb.New(v.now()),
 		}, v.now().Add(revocationHeadStart))
 		if err != nil {
 			return nil, nil, err

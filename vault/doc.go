@@ -32,7 +32,7 @@
 // # Refreshing
 //
 //	lock -> read again -> intent, stored -> refresh token used -> new tokens,
-//	stored against the generation -> release
+//	stored in place of the old ones and no others -> release
 //
 // What a process that was stopped has left open (an intent without new tokens) is
 // settled by whoever takes the lock next: asked again within the provider's

@@ -27,12 +27,21 @@ const (
 	InvalidPageToken        Reason = "INVALID_PAGE_TOKEN"
 	InvalidStatus           Reason = "INVALID_STATUS"
 	InvalidMinTTL           Reason = "INVALID_MIN_TTL"
+	InvalidParams           Reason = "INVALID_PARAMS"
+	InvalidAPIKey           Reason = "INVALID_API_KEY"
+	InvalidClientSecret     Reason = "INVALID_CLIENT_SECRET"
+	InvalidGrace            Reason = "INVALID_GRACE"
 	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
 	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"
 	// ScopesMissing: the person has granted less than is required.
 	ScopesMissing Reason = "SCOPES_MISSING"
 	// NotRefreshable: there is nothing to refresh the connection with.
 	NotRefreshable Reason = "NOT_REFRESHABLE"
+	// GrantNotSupported: the provider, or its definition here, does not know the
+	// grant that was asked for.
+	GrantNotSupported Reason = "GRANT_NOT_SUPPORTED"
+	// APIKeyNotSupported: the provider's definition knows no API keys.
+	APIKeyNotSupported Reason = "API_KEY_NOT_SUPPORTED"
 	// ResumeTokenExpired: the change log does not go back that far.
 	ResumeTokenExpired Reason = "RESUME_TOKEN_EXPIRED"
 	SessionExpired     Reason = "SESSION_EXPIRED"

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"maps"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -109,6 +110,8 @@ const (
 	Connected Status = iota + 1
 	ExpiringSoon
 	NeedsReauthorization
+	// Disconnected: there is an API key and no grant.
+	Disconnected
 )
 
 // soon is how long before its end a connection counts as expiring soon.
@@ -121,6 +124,9 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	}
 	if c.GetReauthorizationRequired() {
 		return NeedsReauthorization
+	}
+	if g == nil {
+		return Disconnected
 	}
 	if g.GetRefreshToken() != "" {
 		if left := g.GetRefreshExpireTime().AsTime().Sub(now); endsForGood(g) && left < soon {
@@ -168,6 +174,12 @@ func grantRecord(t provider.Token, asked time.Time, lifetime time.Duration) *sto
 	if lifetime > 0 {
 		g.ExpireTime = timestamppb.New(asked.Add(lifetime))
 	}
+	if len(t.Captured.Metadata) > 0 {
+		g.ToldMetadata = t.Captured.Metadata
+	}
+	if a := t.Captured.Account; a != (provider.Account{}) {
+		g.ToldAccount = &storagev1.Account{Id: a.ID, Name: a.Name, Email: a.Email}
+	}
 	if t.RefreshLifetime > 0 {
 		g.RefreshExpireTime = timestamppb.New(asked.Add(t.RefreshLifetime))
 	}
@@ -194,6 +206,16 @@ func refreshedGrant(old *storagev1.Grant, t provider.Token, asked time.Time, lif
 	}
 	if t.Scopes == nil {
 		g.Scopes = old.GetScopes()
+	}
+	g.Params, g.Type = old.GetParams(), old.GetType()
+	toldBefore := maps.Clone(old.GetToldMetadata())
+	if toldBefore == nil {
+		toldBefore = map[string]string{}
+	}
+	maps.Copy(toldBefore, g.GetToldMetadata())
+	g.ToldMetadata = toldBefore
+	if g.ToldAccount == nil {
+		g.ToldAccount = old.GetToldAccount()
 	}
 	return g
 }

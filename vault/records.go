@@ -24,6 +24,8 @@ const (
 	// kindDisconnections are few and short-lived.
 	kindDisconnections store.Kind = "disconnections"
 	kindUsage          store.Kind = "usage"
+	kindSecrets        store.Kind = "secrets"
+	kindDevices        store.Kind = "devices"
 )
 
 // records reads and writes sealed messages: the one place where plaintext meets
@@ -120,9 +122,11 @@ func (v *Vault) changeConnection(ctx context.Context, id string, create bool, ch
 	if err := change(conn); err != nil {
 		return conn, nil, err
 	}
-	op, err := v.records.put(key, conn, revision)
-	if err != nil {
-		return nil, nil, err
+	op := store.Delete(key, revision)
+	if !isEmpty(conn) {
+		if op, err = v.records.put(key, conn, revision); err != nil {
+			return nil, nil, err
+		}
 	}
 	moved, err := v.moveDue(id, before, conn)
 	if err != nil {

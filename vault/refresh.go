@@ -25,8 +25,8 @@ import (
 //     the provider's grace, or given up (settle.go has the same for candidates).
 //  2. An intent is stored, durably.
 //  3. The refresh token is used, on a context that nobody can cut short.
-//  4. The new tokens are stored against the generation that the refresh began
-//     with, before anything else can fail.
+//  4. The new tokens are stored, in place of those that the refresh began with
+//     and no others, before anything else can fail.
 //
 // Whatever happens between two of these steps, whoever holds the lock next finds
 // out how far it came.
@@ -43,7 +43,11 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	if r, ok := v.unsaved.take(id); ok && sameGrant(r.conn, conn) {
 		return v.storeRefreshed(ctx, id, p, r)
 	}
-	if err := v.mayRefresh(held, id, p, conn); err != nil {
+	err := v.mayRefresh(held, id, p, conn)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = bindStored(p, conn.GetGrant().GetParams()); err != nil {
 		return nil, err
 	}
 	b := v.breakers[p.Name()]
@@ -51,21 +55,29 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 		return nil, refusedByBreaker(p, err)
 	}
 	asked := v.now()
-	conn, err := v.storeIntent(held, id, conn, asked)
+	conn, err = v.storeIntent(held, id, conn, asked)
 	if err != nil {
 		b.abandon()
 		return v.orSuperseding(held, id, err)
 	}
 	// From here on neither a caller's end nor the loss of the lock stops it.
-	// The generation keeps two from storing.
+	// That the old tokens must still be there keeps two from storing.
 	own, cancel := detach(ctx)
 	defer cancel()
-	token, err := p.Refresh(own, secret.New(conn.GetGrant().GetRefreshToken()))
+	token, err := v.asClient(own, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+		return renewGrant(ctx, p, conn.GetGrant())
+	})
 	b.leave(v.now(), err)
 	if err != nil {
 		return v.refreshFailed(own, id, p, conn, err)
 	}
 	return v.storeRefreshed(own, id, p, refreshed{conn: conn, token: token, asked: asked})
+}
+
+// renewGrant asks the provider for new tokens, in the way that the grant came
+// about.
+func renewGrant(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (provider.Token, error) {
+	return p.Refresh(ctx, secret.New(g.GetRefreshToken()))
 }
 
 // mayRefresh looks at what earlier refreshes have left. It returns an error where
@@ -101,7 +113,7 @@ func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider
 // intentIsOf reports whether an intent is about the grant that the connection has.
 func intentIsOf(intent *storagev1.RefreshIntent, conn *storagev1.Connection) bool {
 	sum := sha256.Sum256([]byte(conn.GetGrant().GetRefreshToken()))
-	return intent != nil && intent.GetGeneration() == conn.GetGeneration() && string(intent.GetRefreshTokenSha256()) == string(sum[:])
+	return intent != nil && string(intent.GetRefreshTokenSha256()) == string(sum[:])
 }
 
 // withinGrace reports whether a refresh token that was first used then can be
@@ -189,6 +201,11 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 			lost := lostRefreshToken(c.GetGrant(), r.token)
 			c.Grant = refreshedGrant(c.GetGrant(), r.token, r.asked, p.Definition().Refresh.Lifetime)
 			c.Generation++
+			for name, value := range r.token.Captured.Metadata {
+				if _, kept := c.GetMetadata()[name]; kept {
+					c.Metadata[name] = value // such as another address of the API
+				}
+			}
 			c.LastRefreshTime = timestamppb.New(v.now())
 			c.Problem = ""
 			since := c.GetRefreshIntent().GetStartTime()
@@ -226,17 +243,18 @@ func refreshEnded(c *storagev1.Connection) {
 	c.RefreshNotBefore = nil
 }
 
-// sameGrant reports whether two states of a connection hold the same grant. The
-// generation alone would not tell a connection from one that was disconnected
-// and made anew.
+// sameGrant reports whether two states of a connection hold the same tokens. The
+// generation would not tell: it counts changes of the API key too, and begins anew
+// with a connection.
 func sameGrant(a, b *storagev1.Connection) bool {
-	return a.GetGeneration() == b.GetGeneration() && a.GetGrant().GetRefreshToken() == b.GetGrant().GetRefreshToken()
+	return a.GetGrant().GetAccessToken() == b.GetGrant().GetAccessToken() && a.GetGrant().GetRefreshToken() == b.GetGrant().GetRefreshToken() &&
+		(a.GetGrant() == nil) == (b.GetGrant() == nil)
 }
 
 // refreshedInVain gives back tokens for which there is no connection any more.
 func (v *Vault) refreshedInVain(ctx context.Context, p *provider.Provider, r refreshed) error {
 	err := v.revokeLater(ctx, p, r.conn.GetKey(), &storagev1.Grant{
-		AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(),
+		AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: r.conn.GetGrant().GetParams(),
 	})
 	return errNotConnected(err)
 }

@@ -32,8 +32,10 @@ func (v *Vault) RefreshConnection(ctx context.Context, key Key) (Connection, err
 	switch {
 	case conn.GetCandidate() != nil:
 		conn, err = v.renew(ctx, id, p, want{})
-	case conn.GetReauthorizationRequired() || conn.GetGrant() == nil:
+	case conn.GetReauthorizationRequired():
 		err = errReauthorize(p, conn.GetProblem(), nil)
+	case conn.GetGrant() == nil:
+		err = &Error{Reason: NotRefreshable, Message: "There is an API key only, and nothing to refresh about it."}
 	case conn.GetGrant().GetRefreshToken() != "":
 		conn, err = v.renew(ctx, id, p, want{newer: conn.GetGeneration()})
 	default:
@@ -58,7 +60,10 @@ func (v *Vault) lookAgain(ctx context.Context, id string, p *provider.Provider) 
 		return nil, err
 	}
 	defer release()
-	captured, err := p.Capture(held, secret.New(conn.GetGrant().GetAccessToken()))
+	if p, err = bindStored(p, conn.GetGrant().GetParams()); err != nil {
+		return nil, err
+	}
+	captured, err := p.CaptureWith(held, secret.New(conn.GetGrant().GetAccessToken()), told(conn.GetGrant()))
 	if err != nil {
 		return nil, v.lookFailed(held, id, p, conn, err)
 	}

@@ -40,12 +40,12 @@ func (v *Vault) revocationOp(p *provider.Provider, request *storagev1.Revocation
 
 // revokeLater has the background revoke tokens that belong to no connection.
 func (v *Vault) revokeLater(ctx context.Context, p *provider.Provider, key *storagev1.ConnectionKey, g *storagev1.Grant) error {
-	if p.Definition().RevokeURL == "" {
+	if !p.MayRevoke() {
 		return nil
 	}
 	now := v.now()
 	op, err := v.revocationOp(p, &storagev1.RevocationRequest{
-		Key: key, AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), CreateTime: timestamppb.New(now),
+		Key: key, AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), Params: g.GetParams(), CreateTime: timestamppb.New(now),
 	}, now)
 	if err != nil {
 		return err
@@ -61,17 +61,19 @@ func (v *Vault) revokeLater(ctx context.Context, p *provider.Provider, key *stor
 // revokeNow asks the provider to revoke what has just been stored for it, and
 // forgets what the provider confirms.
 func (v *Vault) revokeNow(ctx context.Context, p *provider.Provider, requests []store.Record) (Revocation, error) {
-	if p.Definition().RevokeURL == "" {
+	if !p.MayRevoke() {
 		return RevocationNotSupported, nil
 	}
 	var errs []error
+	unsupported := false
 	for _, rec := range requests {
 		request := new(storagev1.RevocationRequest)
 		err := v.records.open(rec, request)
 		if err == nil {
-			err = p.Revoke(ctx, tokensOf(request))
+			err = v.revoke(ctx, p, request)
 		}
-		if err == nil {
+		unsupported = unsupported || errors.Is(err, provider.ErrNotSupported)
+		if err == nil || unsupported {
 			_, err = v.store.Commit(ctx, store.Delete(rec.Key, store.Any))
 		}
 		errs = append(errs, err)
@@ -80,7 +82,22 @@ func (v *Vault) revokeNow(ctx context.Context, p *provider.Provider, requests []
 		v.queues[p.Name()].revocations.wakeBy(v.now().Add(revocationHeadStart))
 		return RevocationFailed, err
 	}
+	if unsupported {
+		return RevocationNotSupported, nil // as its issuer says
+	}
 	return Revoked, nil
+}
+
+// revoke asks the provider to revoke tokens.
+func (v *Vault) revoke(ctx context.Context, p *provider.Provider, r *storagev1.RevocationRequest) error {
+	bound, err := bindStored(p, r.GetParams())
+	if err != nil {
+		return err
+	}
+	_, err = v.asClient(ctx, bound, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+		return provider.Token{}, p.Revoke(ctx, tokensOf(r))
+	})
+	return err
 }
 
 func tokensOf(r *storagev1.RevocationRequest) provider.Token {
@@ -97,7 +114,10 @@ func (v *Vault) workRevocation(ctx context.Context, p *provider.Provider, rec st
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	attrs := keyAttrs(keyOf(request.GetKey()))
-	err := p.Revoke(ctx, tokensOf(request))
+	err := v.revoke(ctx, p, request)
+	if errors.Is(err, provider.ErrNotSupported) {
+		err = nil
+	}
 	if err == nil || v.now().Sub(request.GetCreateTime().AsTime()) > maxRevocationAge {
 		level, message := slog.LevelInfo, "revocation confirmed"
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
@@ -41,6 +43,8 @@ type ConnectRequest struct {
 	ReturnURL string
 	// LoginHint is passed on to the provider. May be empty.
 	LoginHint string
+	// Params are the values for the provider's variables.
+	Params map[string]string
 }
 
 // ConnectResult is a link for one person's browser.
@@ -52,11 +56,11 @@ type ConnectResult struct {
 
 // Connect begins a flow. It changes nothing about the connection.
 func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, error) {
-	key, _, err := v.check(r.Key)
+	key, p, err := v.check(r.Key)
 	if err != nil {
 		return ConnectResult{}, err
 	}
-	if err := v.checkConnect(r); err != nil {
+	if err := v.checkConnect(p, r); err != nil {
 		return ConnectResult{}, err
 	}
 	session := newRandomID()
@@ -73,6 +77,7 @@ func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, e
 		ExpireTime: timestamppb.New(expire),
 		CreateTime: timestamppb.New(expire.Add(-SessionLifetime)),
 		State:      storagev1.Session_STATE_OPEN,
+		Params:     r.Params,
 	}, store.Absent)
 	if err != nil {
 		return ConnectResult{}, err
@@ -102,7 +107,16 @@ func checkScopes(reason Reason, field string, scopes []string) error {
 	return nil
 }
 
-func (v *Vault) checkConnect(r ConnectRequest) error {
+func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) error {
+	if !p.HasOAuth() {
+		return &Error{
+			Reason:  GrantNotSupported,
+			Message: fmt.Sprintf("%s is used with API keys here, not with OAuth. Call SetAPIKey.", p.DisplayName()),
+		}
+	}
+	if _, err := bind(p, r.Params); err != nil {
+		return err
+	}
 	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {
 		return err
 	}

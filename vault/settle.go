@@ -60,10 +60,13 @@ func errOvertaken(cause error) *Error {
 // settle puts the candidate into service once the provider has told whose it is.
 // It is called with the connection's lock held.
 func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
+	p, err := bindStored(p, conn.GetCandidate().GetParams())
+	if err != nil {
+		return nil, err
+	}
 	var captured provider.Captured
 	if p.HasCapture() {
-		var err error
-		if captured, err = p.Capture(ctx, secret.New(conn.GetCandidate().GetAccessToken())); err != nil {
+		if captured, err = p.CaptureWith(ctx, secret.New(conn.GetCandidate().GetAccessToken()), told(conn.GetCandidate())); err != nil {
 			return nil, v.captureFailed(ctx, id, p, conn, err)
 		}
 	}
@@ -73,7 +76,7 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 		return nil, v.dropCandidate(ctx, id, p, conn, err)
 	}
 	var stored *storagev1.Connection
-	err := persist(ctx, func() (err error) {
+	err = persist(ctx, func() (err error) {
 		stored, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
 			if c.GetCandidate().GetAccessToken() != conn.GetCandidate().GetAccessToken() {
 				return errSuperseded

@@ -59,6 +59,7 @@ type Vault struct {
 	breakers map[string]*breaker
 	queues   map[string]providerQueues
 
+	secrets  clientSecrets
 	renewals renewals
 	unsaved  unsaved
 	// work counts what runs on contexts of its own, for Run to wait for.
@@ -66,7 +67,7 @@ type Vault struct {
 }
 
 // New returns a Vault. Its background work starts with Run.
-func New(c Config) (*Vault, error) {
+func New(ctx context.Context, c Config) (*Vault, error) {
 	if c.Store == nil || c.Keyring == nil {
 		return nil, errors.New("vault: Config needs a Store and a Keyring")
 	}
@@ -89,6 +90,7 @@ func New(c Config) (*Vault, error) {
 		usage:     newUsage(),
 		breakers:  make(map[string]*breaker, len(c.Providers)),
 		queues:    make(map[string]providerQueues, len(c.Providers)),
+		secrets:   newClientSecrets(),
 		renewals:  renewals{running: make(map[string]*renewal)},
 		unsaved:   unsaved{kept: make(map[string]refreshed)},
 	}
@@ -106,6 +108,9 @@ func New(c Config) (*Vault, error) {
 		v.breakers[p.Name()] = newBreaker()
 		if v.queues[p.Name()], err = v.newQueues(p); err != nil {
 			return nil, err
+		}
+		if err := v.loadSecret(ctx, p); err != nil {
+			return nil, fmt.Errorf("client secret of provider %s: %w", p.Name(), err)
 		}
 	}
 	return v, nil
@@ -127,6 +132,7 @@ func (v *Vault) Run(ctx context.Context) error {
 	for _, q := range v.queues {
 		loops.Go(func() { q.run(ctx) })
 	}
+	loops.Go(func() { v.runSecrets(ctx) })
 	loops.Go(func() { v.runUsage(ctx) })
 	loops.Go(func() { v.runSweep(ctx) })
 	loops.Wait()

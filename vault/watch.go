@@ -26,6 +26,8 @@ const (
 	EventRefreshed
 	EventReauthorizationRequired
 	EventDisconnected
+	EventAPIKeySet
+	EventAPIKeyDeleted
 )
 
 // WatchRequest says which changes to watch.
@@ -270,6 +272,10 @@ func describeChange(record *storagev1.Change) Change {
 		change.Event = EventReauthorizationRequired
 	case storagev1.Change_EVENT_DISCONNECTED:
 		change.Event = EventDisconnected
+	case storagev1.Change_EVENT_API_KEY_SET:
+		change.Event = EventAPIKeySet
+	case storagev1.Change_EVENT_API_KEY_DELETED:
+		change.Event = EventAPIKeyDeleted
 	}
 	return change
 }

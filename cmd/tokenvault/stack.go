@@ -56,7 +56,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	if err != nil {
 		return nil, err
 	}
-	s.vault, err = vault.New(vault.Config{
+	s.vault, err = vault.New(ctx, vault.Config{
 		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
 		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Logger: log,
 	})

@@ -1,6 +1,9 @@
 package provider
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // meaning is a row of the table of what token endpoints say.
 type meaning struct {
@@ -63,4 +66,21 @@ func classify(code string, status int) Kind {
 // waited for the server's answer. 503 says that it has not begun.
 func mayHaveActed(status int) bool {
 	return status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable
+}
+
+// ClientRefused reports whether err says that the client's id or secret was not
+// accepted. Then nothing else was looked at: the code or refresh token is as good
+// as before.
+func ClientRefused(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Kind != Misconfigured {
+		return false
+	}
+	switch e.Code {
+	case "invalid_client", "incorrect_client_credentials", "invalid_client_id", "bad_client_secret":
+		return true
+	case "":
+		return e.Status == http.StatusUnauthorized
+	}
+	return false
 }

@@ -121,6 +121,35 @@ func (c Config) checkClient() error {
 	return nil
 }
 
+// WithSecret returns the provider with another client secret. It shares all else
+// with p.
+func (p *Provider) WithSecret(clientSecret secret.String) *Provider {
+	other := *p
+	other.config.ClientSecret = clientSecret
+	return &other
+}
+
+// ClientSecret returns the client secret. It is empty where there is none.
+func (p *Provider) ClientSecret() secret.String { return p.config.ClientSecret }
+
+// RedirectURL returns the redirect URI, as it is to be registered.
+func (p *Provider) RedirectURL() string { return p.config.RedirectURL }
+
+// GrantTypes returns the grants by which accounts can be connected (RFC 6749, RFC
+// 8628).
+func (p *Provider) GrantTypes() []string {
+	if !p.HasOAuth() {
+		return nil
+	}
+	return []string{"authorization_code"}
+}
+
+// MayRevoke reports whether the provider may have a revocation endpoint. Where an
+// issuer has to be asked first, it may.
+func (p *Provider) MayRevoke() bool {
+	return p.HasOAuth() && (p.definition.RevokeURL != "" || p.definition.discovers())
+}
+
 // Name returns the provider's key.
 func (p *Provider) Name() string { return p.config.Name }
 

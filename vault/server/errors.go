@@ -29,7 +29,8 @@ func codeOf(reason vault.Reason) codes.Code {
 	case vault.ProviderUnavailable:
 		return codes.Unavailable
 	case vault.ReauthorizationRequired, vault.ProviderMisconfigured, vault.SessionExpired, vault.SessionUsed,
-		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable:
+		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable,
+		vault.GrantNotSupported, vault.APIKeyNotSupported:
 		return codes.FailedPrecondition
 	case vault.ResumeTokenExpired:
 		return codes.OutOfRange
@@ -37,7 +38,8 @@ func codeOf(reason vault.Reason) codes.Code {
 		return codes.PermissionDenied
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
 		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
-		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken:
+		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
+		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace:
 		return codes.InvalidArgument
 	default:
 		return codes.Internal

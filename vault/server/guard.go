@@ -105,23 +105,22 @@ func authorize(ctx context.Context, req any) error {
 	if caller == nil {
 		return nil // open to anyone, or a browser, which the engine checks
 	}
-	named, ok := req.(interface {
-		GetSubject() string
-		GetProvider() string
-	})
-	if !ok {
-		return errForbidden // a request that names nothing needs a rule of its own
-	}
-	subject, provider := named.GetSubject(), named.GetProvider()
-	isList := false
+	subject, hasSubject := req.(interface{ GetSubject() string })
+	provider, hasProvider := req.(interface{ GetProvider() string })
+	optional := false
 	switch req.(type) {
 	case *tokenvaultv1.ListConnectionsRequest, *tokenvaultv1.WatchConnectionsRequest:
-		isList = true
+		optional = true
+	case *tokenvaultv1.ListProvidersRequest:
+		return nil // names nothing; the caller gets to see the providers that are theirs
 	}
-	if (subject != "" || !isList) && !caller.MayUseSubject(subject) {
+	if !hasSubject && !hasProvider {
+		return errForbidden // a request that names nothing needs a rule of its own
+	}
+	if hasSubject && (subject.GetSubject() != "" || !optional) && !caller.MayUseSubject(subject.GetSubject()) {
 		return errForbidden
 	}
-	if (provider != "" || !isList) && !caller.MayUseProvider(provider) {
+	if hasProvider && (provider.GetProvider() != "" || !optional) && !caller.MayUseProvider(provider.GetProvider()) {
 		return errForbidden
 	}
 	return nil

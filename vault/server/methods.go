@@ -59,6 +59,12 @@ func methods() map[string]method {
 		tokenvaultv1.VaultService_ListConnections_FullMethodName:   {name: "ListConnections", who: allowedCaller, public: true, gateway: true},
 		tokenvaultv1.VaultService_Disconnect_FullMethodName:        {name: "Disconnect", who: allowedCaller, public: true, gateway: true},
 
+		tokenvaultv1.VaultService_SetAPIKey_FullMethodName:    {name: "SetAPIKey", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_DeleteAPIKey_FullMethodName: {name: "DeleteAPIKey", who: allowedCaller, public: true, gateway: true},
+
+		tokenvaultv1.AdminService_ListProviders_FullMethodName:      {name: "ListProviders", who: allowedCaller, public: true},
+		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, public: true},
+
 		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
 		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},
 

@@ -72,6 +72,7 @@ func New(c Config) *Server {
 	}
 	service := &vaultService{vault: c.Vault}
 	tokenvaultv1.RegisterVaultServiceServer(s.public, service)
+	tokenvaultv1.RegisterAdminServiceServer(s.public, &adminService{vault: c.Vault})
 	grpc_health_v1.RegisterHealthServer(s.public, s.health)
 	reflection.Register(s.public)
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // vaultService is tokenvault.v1.VaultService.
@@ -40,6 +40,7 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 		Scopes:    r.GetScopes(),
 		ReturnURL: r.GetReturnUrl(),
 		LoginHint: r.GetLoginHint(),
+		Params:    r.GetParams(),
 	})
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 }
 
 func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCredentialsRequest) (*tokenvaultv1.GetCredentialsResponse, error) {
-	minTTL, err := duration(r.GetMinTtl())
+	minTTL, err := duration(r.GetMinTtl(), vault.InvalidMinTTL, "min_ttl")
 	if err != nil {
 		return nil, err
 	}
@@ -60,31 +61,27 @@ func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCr
 	if err != nil {
 		return nil, err
 	}
-	return &tokenvaultv1.GetCredentialsResponse{
-		Credential: &tokenvaultv1.GetCredentialsResponse_Oauth2{Oauth2: &tokenvaultv1.OAuth2Token{
-			AccessToken: creds.AccessToken.Reveal(),
-			TokenType:   creds.TokenType,
-			Scopes:      creds.Scopes,
-		}},
+	resp := &tokenvaultv1.GetCredentialsResponse{
 		ExpireTime: timestamp(creds.ExpireTime),
-		Headers:    creds.Headers(),
+		Headers:    creds.Headers,
 		ApiBaseUrl: creds.APIBaseURL,
 		Metadata:   creds.Metadata,
 		Account:    account(creds.Account),
-		Source:     tokenvaultv1.CredentialSource_CREDENTIAL_SOURCE_OAUTH,
 		Generation: creds.Generation,
-	}, nil
-}
-
-// duration reads min_ttl. Absent is 0.
-func duration(d *durationpb.Duration) (time.Duration, error) {
-	if d == nil {
-		return 0, nil
 	}
-	if err := d.CheckValid(); err != nil {
-		return 0, &vault.Error{Reason: vault.InvalidMinTTL, Field: "min_ttl", Message: "min_ttl: is not a duration"}
+	switch creds.Source {
+	case vault.SourceAPIKey:
+		resp.Source = tokenvaultv1.CredentialSource_CREDENTIAL_SOURCE_API_KEY
+		resp.Credential = &tokenvaultv1.GetCredentialsResponse_ApiKey{ApiKey: &tokenvaultv1.APIKey{Key: creds.APIKey.Reveal()}}
+	default:
+		resp.Source = tokenvaultv1.CredentialSource_CREDENTIAL_SOURCE_OAUTH
+		resp.Credential = &tokenvaultv1.GetCredentialsResponse_Oauth2{Oauth2: &tokenvaultv1.OAuth2Token{
+			AccessToken: creds.AccessToken.Reveal(),
+			TokenType:   creds.TokenType,
+			Scopes:      creds.Scopes,
+		}}
 	}
-	return d.AsDuration(), nil
+	return resp, nil
 }
 
 func (s *vaultService) RefreshConnection(ctx context.Context, r *tokenvaultv1.RefreshConnectionRequest) (*tokenvaultv1.RefreshConnectionResponse, error) {
@@ -139,6 +136,22 @@ func (s *vaultService) Disconnect(ctx context.Context, r *tokenvaultv1.Disconnec
 	}, nil
 }
 
+func (s *vaultService) SetAPIKey(ctx context.Context, r *tokenvaultv1.SetAPIKeyRequest) (*tokenvaultv1.SetAPIKeyResponse, error) {
+	conn, err := s.vault.SetAPIKey(ctx, keyOf(ctx, r), secret.New(r.GetApiKey()), r.GetParams())
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.SetAPIKeyResponse{Connection: connection(conn)}, nil
+}
+
+func (s *vaultService) DeleteAPIKey(ctx context.Context, r *tokenvaultv1.DeleteAPIKeyRequest) (*tokenvaultv1.DeleteAPIKeyResponse, error) {
+	conn, err := s.vault.DeleteAPIKey(ctx, keyOf(ctx, r))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.DeleteAPIKeyResponse{Connection: connection(conn)}, nil
+}
+
 func connection(c vault.Connection) *tokenvaultv1.Connection {
 	return &tokenvaultv1.Connection{
 		Subject:         c.Key.Subject,
@@ -153,6 +166,7 @@ func connection(c vault.Connection) *tokenvaultv1.Connection {
 		Account:         account(c.Account),
 		Metadata:        c.Metadata,
 		Generation:      c.Generation,
+		HasApiKey:       c.HasAPIKey,
 		Problem:         c.Problem,
 	}
 }
@@ -181,6 +195,8 @@ func statusOf(s vault.Status) tokenvaultv1.ConnectionStatus {
 		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON
 	case vault.NeedsReauthorization:
 		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_REAUTHORIZATION_REQUIRED
+	case vault.Disconnected:
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_DISCONNECTED
 	default:
 		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED
 	}
@@ -191,7 +207,7 @@ func statusFilter(wanted tokenvaultv1.ConnectionStatus) (vault.Status, error) {
 	if wanted == tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED {
 		return 0, nil
 	}
-	for _, status := range []vault.Status{vault.Connected, vault.ExpiringSoon, vault.NeedsReauthorization} {
+	for _, status := range []vault.Status{vault.Connected, vault.ExpiringSoon, vault.NeedsReauthorization, vault.Disconnected} {
 		if statusOf(status) == wanted {
 			return status, nil
 		}

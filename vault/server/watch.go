@@ -57,6 +57,10 @@ func eventOf(e vault.Event) tokenvaultv1.ConnectionEvent {
 		return tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_REAUTHORIZATION_REQUIRED
 	case vault.EventDisconnected:
 		return tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_DISCONNECTED
+	case vault.EventAPIKeySet:
+		return tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_API_KEY_SET
+	case vault.EventAPIKeyDeleted:
+		return tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_API_KEY_DELETED
 	default:
 		return tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_UNSPECIFIED
 	}

@@ -150,7 +150,7 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 	if c.Log != nil {
 		log = slog.New(c.Log)
 	}
-	v, err := vault.New(vault.Config{
+	v, err := vault.New(ctx, vault.Config{
 		Store: db, Keyring: keys, Providers: []*provider.Provider{acme}, PublicURL: enginePublicURL,
 		Binding: vault.BindingLink, Logger: log, Now: c.Now,
 	})

@@ -192,7 +192,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	fatal(err)
 	keys, err := vault.OpenKeyring(s.t.Context(), db, s.master)
 	fatal(err)
-	s.Vault, err = vault.New(vault.Config{
+	s.Vault, err = vault.New(s.t.Context(), vault.Config{
 		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
 		Binding: vault.BindingLink, Logger: log, Now: s.Clock.Now,
 	})

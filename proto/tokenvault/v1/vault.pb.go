@@ -30,12 +30,72 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ConnectGrant int32
+
+const (
+	ConnectGrant_CONNECT_GRANT_UNSPECIFIED ConnectGrant = 0
+	// A person consents in a browser (RFC 6749, section 4.1).
+	ConnectGrant_CONNECT_GRANT_AUTHORIZATION_CODE ConnectGrant = 1
+	// A person enters a code on another device (RFC 8628). Whoever enters it
+	// finishes the flow: it is for a person at the terminal that shows the code.
+	ConnectGrant_CONNECT_GRANT_DEVICE_CODE ConnectGrant = 2
+	// The client acts for itself (RFC 6749, section 4.4): there is no person, and
+	// the connection is there when the call returns.
+	ConnectGrant_CONNECT_GRANT_CLIENT_CREDENTIALS ConnectGrant = 3
+)
+
+// Enum value maps for ConnectGrant.
+var (
+	ConnectGrant_name = map[int32]string{
+		0: "CONNECT_GRANT_UNSPECIFIED",
+		1: "CONNECT_GRANT_AUTHORIZATION_CODE",
+		2: "CONNECT_GRANT_DEVICE_CODE",
+		3: "CONNECT_GRANT_CLIENT_CREDENTIALS",
+	}
+	ConnectGrant_value = map[string]int32{
+		"CONNECT_GRANT_UNSPECIFIED":        0,
+		"CONNECT_GRANT_AUTHORIZATION_CODE": 1,
+		"CONNECT_GRANT_DEVICE_CODE":        2,
+		"CONNECT_GRANT_CLIENT_CREDENTIALS": 3,
+	}
+)
+
+func (x ConnectGrant) Enum() *ConnectGrant {
+	p := new(ConnectGrant)
+	*p = x
+	return p
+}
+
+func (x ConnectGrant) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConnectGrant) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenvault_v1_vault_proto_enumTypes[0].Descriptor()
+}
+
+func (ConnectGrant) Type() protoreflect.EnumType {
+	return &file_tokenvault_v1_vault_proto_enumTypes[0]
+}
+
+func (x ConnectGrant) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConnectGrant.Descriptor instead.
+func (ConnectGrant) EnumDescriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{0}
+}
+
 type CredentialSource int32
 
 const (
 	CredentialSource_CREDENTIAL_SOURCE_UNSPECIFIED CredentialSource = 0
 	// An access token from an OAuth grant.
 	CredentialSource_CREDENTIAL_SOURCE_OAUTH CredentialSource = 1
+	// An API key, where there is no OAuth grant that works. Scopes mean nothing to
+	// it.
+	CredentialSource_CREDENTIAL_SOURCE_API_KEY CredentialSource = 2
 )
 
 // Enum value maps for CredentialSource.
@@ -43,10 +103,12 @@ var (
 	CredentialSource_name = map[int32]string{
 		0: "CREDENTIAL_SOURCE_UNSPECIFIED",
 		1: "CREDENTIAL_SOURCE_OAUTH",
+		2: "CREDENTIAL_SOURCE_API_KEY",
 	}
 	CredentialSource_value = map[string]int32{
 		"CREDENTIAL_SOURCE_UNSPECIFIED": 0,
 		"CREDENTIAL_SOURCE_OAUTH":       1,
+		"CREDENTIAL_SOURCE_API_KEY":     2,
 	}
 )
 
@@ -61,11 +123,11 @@ func (x CredentialSource) String() string {
 }
 
 func (CredentialSource) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_v1_vault_proto_enumTypes[0].Descriptor()
+	return file_tokenvault_v1_vault_proto_enumTypes[1].Descriptor()
 }
 
 func (CredentialSource) Type() protoreflect.EnumType {
-	return &file_tokenvault_v1_vault_proto_enumTypes[0]
+	return &file_tokenvault_v1_vault_proto_enumTypes[1]
 }
 
 func (x CredentialSource) Number() protoreflect.EnumNumber {
@@ -74,7 +136,7 @@ func (x CredentialSource) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CredentialSource.Descriptor instead.
 func (CredentialSource) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{0}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{1}
 }
 
 type ConnectionStatus int32
@@ -87,6 +149,8 @@ const (
 	ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON ConnectionStatus = 2
 	// The grant is dead: the person has to connect again.
 	ConnectionStatus_CONNECTION_STATUS_REAUTHORIZATION_REQUIRED ConnectionStatus = 3
+	// There is no OAuth grant. With has_api_key, the key serves.
+	ConnectionStatus_CONNECTION_STATUS_DISCONNECTED ConnectionStatus = 5
 )
 
 // Enum value maps for ConnectionStatus.
@@ -96,12 +160,14 @@ var (
 		1: "CONNECTION_STATUS_CONNECTED",
 		2: "CONNECTION_STATUS_EXPIRING_SOON",
 		3: "CONNECTION_STATUS_REAUTHORIZATION_REQUIRED",
+		5: "CONNECTION_STATUS_DISCONNECTED",
 	}
 	ConnectionStatus_value = map[string]int32{
 		"CONNECTION_STATUS_UNSPECIFIED":              0,
 		"CONNECTION_STATUS_CONNECTED":                1,
 		"CONNECTION_STATUS_EXPIRING_SOON":            2,
 		"CONNECTION_STATUS_REAUTHORIZATION_REQUIRED": 3,
+		"CONNECTION_STATUS_DISCONNECTED":             5,
 	}
 )
 
@@ -116,11 +182,11 @@ func (x ConnectionStatus) String() string {
 }
 
 func (ConnectionStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_v1_vault_proto_enumTypes[1].Descriptor()
+	return file_tokenvault_v1_vault_proto_enumTypes[2].Descriptor()
 }
 
 func (ConnectionStatus) Type() protoreflect.EnumType {
-	return &file_tokenvault_v1_vault_proto_enumTypes[1]
+	return &file_tokenvault_v1_vault_proto_enumTypes[2]
 }
 
 func (x ConnectionStatus) Number() protoreflect.EnumNumber {
@@ -129,7 +195,7 @@ func (x ConnectionStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConnectionStatus.Descriptor instead.
 func (ConnectionStatus) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{1}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
 }
 
 type ConnectionEvent int32
@@ -146,6 +212,10 @@ const (
 	ConnectionEvent_CONNECTION_EVENT_REAUTHORIZATION_REQUIRED ConnectionEvent = 4
 	// The connection was deleted.
 	ConnectionEvent_CONNECTION_EVENT_DISCONNECTED ConnectionEvent = 5
+	// There is an API key, or another one.
+	ConnectionEvent_CONNECTION_EVENT_API_KEY_SET ConnectionEvent = 6
+	// There is no API key any more.
+	ConnectionEvent_CONNECTION_EVENT_API_KEY_DELETED ConnectionEvent = 7
 )
 
 // Enum value maps for ConnectionEvent.
@@ -157,6 +227,8 @@ var (
 		3: "CONNECTION_EVENT_REFRESHED",
 		4: "CONNECTION_EVENT_REAUTHORIZATION_REQUIRED",
 		5: "CONNECTION_EVENT_DISCONNECTED",
+		6: "CONNECTION_EVENT_API_KEY_SET",
+		7: "CONNECTION_EVENT_API_KEY_DELETED",
 	}
 	ConnectionEvent_value = map[string]int32{
 		"CONNECTION_EVENT_UNSPECIFIED":              0,
@@ -165,6 +237,8 @@ var (
 		"CONNECTION_EVENT_REFRESHED":                3,
 		"CONNECTION_EVENT_REAUTHORIZATION_REQUIRED": 4,
 		"CONNECTION_EVENT_DISCONNECTED":             5,
+		"CONNECTION_EVENT_API_KEY_SET":              6,
+		"CONNECTION_EVENT_API_KEY_DELETED":          7,
 	}
 )
 
@@ -179,11 +253,11 @@ func (x ConnectionEvent) String() string {
 }
 
 func (ConnectionEvent) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_v1_vault_proto_enumTypes[2].Descriptor()
+	return file_tokenvault_v1_vault_proto_enumTypes[3].Descriptor()
 }
 
 func (ConnectionEvent) Type() protoreflect.EnumType {
-	return &file_tokenvault_v1_vault_proto_enumTypes[2]
+	return &file_tokenvault_v1_vault_proto_enumTypes[3]
 }
 
 func (x ConnectionEvent) Number() protoreflect.EnumNumber {
@@ -192,7 +266,7 @@ func (x ConnectionEvent) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ConnectionEvent.Descriptor instead.
 func (ConnectionEvent) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{3}
 }
 
 type Revocation int32
@@ -234,11 +308,11 @@ func (x Revocation) String() string {
 }
 
 func (Revocation) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_v1_vault_proto_enumTypes[3].Descriptor()
+	return file_tokenvault_v1_vault_proto_enumTypes[4].Descriptor()
 }
 
 func (Revocation) Type() protoreflect.EnumType {
-	return &file_tokenvault_v1_vault_proto_enumTypes[3]
+	return &file_tokenvault_v1_vault_proto_enumTypes[4]
 }
 
 func (x Revocation) Number() protoreflect.EnumNumber {
@@ -247,7 +321,7 @@ func (x Revocation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Revocation.Descriptor instead.
 func (Revocation) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{3}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{4}
 }
 
 type ConnectRequest struct {
@@ -267,7 +341,12 @@ type ConnectRequest struct {
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// The account the person is expected to use (RFC 6749 leaves it out; OpenID
 	// Connect's login_hint). Passed on to the provider as it is.
-	LoginHint     string `protobuf:"bytes,7,opt,name=login_hint,json=loginHint,proto3" json:"login_hint,omitempty"`
+	LoginHint string `protobuf:"bytes,7,opt,name=login_hint,json=loginHint,proto3" json:"login_hint,omitempty"`
+	// Values for the provider's variables, such as the name of a shop. Those with
+	// a default may be left out.
+	Params map[string]string `protobuf:"bytes,5,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How the provider is asked. Unspecified: by a link for a browser.
+	Grant         ConnectGrant `protobuf:"varint,8,opt,name=grant,proto3,enum=tokenvault.v1.ConnectGrant" json:"grant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,16 +423,35 @@ func (x *ConnectRequest) GetLoginHint() string {
 	return ""
 }
 
+func (x *ConnectRequest) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *ConnectRequest) GetGrant() ConnectGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return ConnectGrant_CONNECT_GRANT_UNSPECIFIED
+}
+
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The link for the person's browser. It works until expire_time, for one
 	// finished flow. Whoever has it can finish that flow: hand it to that person
-	// only.
+	// only. With a device code, where to enter it; with client credentials, empty.
 	ConnectUrl string `protobuf:"bytes,1,opt,name=connect_url,json=connectUrl,proto3" json:"connect_url,omitempty"`
 	// The id of this flow. Treat it like the link.
 	Session string `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
-	// When the link ends: 10 minutes after the call.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When the link or the code ends: 10 minutes after the call, or when the
+	// provider says.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What the person enters at connect_url. With device codes only.
+	UserCode string `protobuf:"bytes,4,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
+	// The connection. With client credentials only.
+	Connection    *Connection `protobuf:"bytes,5,opt,name=connection,proto3" json:"connection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -405,6 +503,20 @@ func (x *ConnectResponse) GetSession() string {
 func (x *ConnectResponse) GetExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *ConnectResponse) GetUserCode() string {
+	if x != nil {
+		return x.UserCode
+	}
+	return ""
+}
+
+func (x *ConnectResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
 	}
 	return nil
 }
@@ -495,6 +607,7 @@ type GetCredentialsResponse struct {
 	// Types that are valid to be assigned to Credential:
 	//
 	//	*GetCredentialsResponse_Oauth2
+	//	*GetCredentialsResponse_ApiKey
 	Credential isGetCredentialsResponse_Credential `protobuf_oneof:"credential"`
 	// When the credential stops working. Absent: it does not expire.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
@@ -561,6 +674,15 @@ func (x *GetCredentialsResponse) GetOauth2() *OAuth2Token {
 	return nil
 }
 
+func (x *GetCredentialsResponse) GetApiKey() *APIKey {
+	if x != nil {
+		if x, ok := x.Credential.(*GetCredentialsResponse_ApiKey); ok {
+			return x.ApiKey
+		}
+	}
+	return nil
+}
+
 func (x *GetCredentialsResponse) GetExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpireTime
@@ -618,7 +740,58 @@ type GetCredentialsResponse_Oauth2 struct {
 	Oauth2 *OAuth2Token `protobuf:"bytes,1,opt,name=oauth2,proto3,oneof"`
 }
 
+type GetCredentialsResponse_ApiKey struct {
+	ApiKey *APIKey `protobuf:"bytes,2,opt,name=api_key,json=apiKey,proto3,oneof"`
+}
+
 func (*GetCredentialsResponse_Oauth2) isGetCredentialsResponse_Credential() {}
+
+func (*GetCredentialsResponse_ApiKey) isGetCredentialsResponse_Credential() {}
+
+// APIKey is a key that the person has given.
+type APIKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *APIKey) Reset() {
+	*x = APIKey{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *APIKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*APIKey) ProtoMessage() {}
+
+func (x *APIKey) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use APIKey.ProtoReflect.Descriptor instead.
+func (*APIKey) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *APIKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
 
 // OAuth2Token is an access token (RFC 6749, section 1.4). Refresh tokens never
 // leave the vault.
@@ -635,7 +808,7 @@ type OAuth2Token struct {
 
 func (x *OAuth2Token) Reset() {
 	*x = OAuth2Token{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +820,7 @@ func (x *OAuth2Token) String() string {
 func (*OAuth2Token) ProtoMessage() {}
 
 func (x *OAuth2Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +833,7 @@ func (x *OAuth2Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OAuth2Token.ProtoReflect.Descriptor instead.
 func (*OAuth2Token) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{4}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OAuth2Token) GetAccessToken() string {
@@ -695,7 +868,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -707,7 +880,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -720,7 +893,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{5}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Account) GetId() string {
@@ -766,14 +939,16 @@ type Connection struct {
 	// Counts every stored change of the connection's tokens.
 	Generation int64 `protobuf:"varint,13,opt,name=generation,proto3" json:"generation,omitempty"`
 	// What went wrong last and what to do about it, in a sentence. Empty: nothing.
-	Problem       string `protobuf:"bytes,14,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem string `protobuf:"bytes,14,opt,name=problem,proto3" json:"problem,omitempty"`
+	// There is an API key, which serves where there is no OAuth grant that works.
+	HasApiKey     bool `protobuf:"varint,12,opt,name=has_api_key,json=hasApiKey,proto3" json:"has_api_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +960,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +973,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{6}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Connection) GetSubject() string {
@@ -892,6 +1067,13 @@ func (x *Connection) GetProblem() string {
 	return ""
 }
 
+func (x *Connection) GetHasApiKey() bool {
+	if x != nil {
+		return x.HasApiKey
+	}
+	return false
+}
+
 type GetConnectionRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
@@ -904,7 +1086,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1098,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1111,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{7}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetConnectionRequest) GetSubject() string {
@@ -962,7 +1144,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1156,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1169,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{8}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -1015,7 +1197,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1209,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1222,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{9}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListConnectionsRequest) GetSubject() string {
@@ -1089,7 +1271,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1283,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1296,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -1143,7 +1325,7 @@ type RefreshConnectionRequest struct {
 
 func (x *RefreshConnectionRequest) Reset() {
 	*x = RefreshConnectionRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1337,7 @@ func (x *RefreshConnectionRequest) String() string {
 func (*RefreshConnectionRequest) ProtoMessage() {}
 
 func (x *RefreshConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1350,7 @@ func (x *RefreshConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshConnectionRequest.ProtoReflect.Descriptor instead.
 func (*RefreshConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RefreshConnectionRequest) GetSubject() string {
@@ -1201,7 +1383,7 @@ type RefreshConnectionResponse struct {
 
 func (x *RefreshConnectionResponse) Reset() {
 	*x = RefreshConnectionResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1395,7 @@ func (x *RefreshConnectionResponse) String() string {
 func (*RefreshConnectionResponse) ProtoMessage() {}
 
 func (x *RefreshConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1408,7 @@ func (x *RefreshConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshConnectionResponse.ProtoReflect.Descriptor instead.
 func (*RefreshConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefreshConnectionResponse) GetConnection() *Connection {
@@ -1252,7 +1434,7 @@ type WatchConnectionsRequest struct {
 
 func (x *WatchConnectionsRequest) Reset() {
 	*x = WatchConnectionsRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1446,7 @@ func (x *WatchConnectionsRequest) String() string {
 func (*WatchConnectionsRequest) ProtoMessage() {}
 
 func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1459,7 @@ func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*WatchConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchConnectionsRequest) GetSubject() string {
@@ -1324,7 +1506,7 @@ type WatchConnectionsResponse struct {
 
 func (x *WatchConnectionsResponse) Reset() {
 	*x = WatchConnectionsResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1518,7 @@ func (x *WatchConnectionsResponse) String() string {
 func (*WatchConnectionsResponse) ProtoMessage() {}
 
 func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1531,7 @@ func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*WatchConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchConnectionsResponse) GetEvent() ConnectionEvent {
@@ -1392,7 +1574,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1586,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1599,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DisconnectRequest) GetSubject() string {
@@ -1453,7 +1635,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1647,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1660,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DisconnectResponse) GetRevocation() Revocation {
@@ -1495,11 +1677,239 @@ func (x *DisconnectResponse) GetNextStep() string {
 	return ""
 }
 
+type SetAPIKeyRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Empty means "default".
+	Label  string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	ApiKey string `protobuf:"bytes,4,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// Values for the provider's variables, as in ConnectRequest.
+	Params        map[string]string `protobuf:"bytes,5,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAPIKeyRequest) Reset() {
+	*x = SetAPIKeyRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAPIKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAPIKeyRequest) ProtoMessage() {}
+
+func (x *SetAPIKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAPIKeyRequest.ProtoReflect.Descriptor instead.
+func (*SetAPIKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SetAPIKeyRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SetAPIKeyRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *SetAPIKeyRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *SetAPIKeyRequest) GetApiKey() string {
+	if x != nil {
+		return x.ApiKey
+	}
+	return ""
+}
+
+func (x *SetAPIKeyRequest) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+type SetAPIKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAPIKeyResponse) Reset() {
+	*x = SetAPIKeyResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAPIKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAPIKeyResponse) ProtoMessage() {}
+
+func (x *SetAPIKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAPIKeyResponse.ProtoReflect.Descriptor instead.
+func (*SetAPIKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SetAPIKeyResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+type DeleteAPIKeyRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Empty means "default".
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAPIKeyRequest) Reset() {
+	*x = DeleteAPIKeyRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAPIKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAPIKeyRequest) ProtoMessage() {}
+
+func (x *DeleteAPIKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAPIKeyRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAPIKeyRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeleteAPIKeyRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *DeleteAPIKeyRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *DeleteAPIKeyRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+type DeleteAPIKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is left; with status DISCONNECTED, nothing is.
+	Connection    *Connection `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAPIKeyResponse) Reset() {
+	*x = DeleteAPIKeyResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAPIKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAPIKeyResponse) ProtoMessage() {}
+
+func (x *DeleteAPIKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAPIKeyResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAPIKeyResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DeleteAPIKeyResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 var File_tokenvault_v1_vault_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
-	"\x19tokenvault/v1/vault.proto\x12\rtokenvault.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n" +
+	"\x19tokenvault/v1/vault.proto\x12\rtokenvault.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x02\n" +
 	"\x0eConnectRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1508,21 +1918,31 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
 	"return_url\x18\x06 \x01(\tR\treturnUrl\x12\x1d\n" +
 	"\n" +
-	"login_hint\x18\a \x01(\tR\tloginHintJ\x04\b\x05\x10\x06\"\x89\x01\n" +
+	"login_hint\x18\a \x01(\tR\tloginHint\x12A\n" +
+	"\x06params\x18\x05 \x03(\v2).tokenvault.v1.ConnectRequest.ParamsEntryR\x06params\x121\n" +
+	"\x05grant\x18\b \x01(\x0e2\x1b.tokenvault.v1.ConnectGrantR\x05grant\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe1\x01\n" +
 	"\x0fConnectResponse\x12\x1f\n" +
 	"\vconnect_url\x18\x01 \x01(\tR\n" +
 	"connectUrl\x12\x18\n" +
 	"\asession\x18\x02 \x01(\tR\asession\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xc0\x01\n" +
+	"expireTime\x12\x1b\n" +
+	"\tuser_code\x18\x04 \x01(\tR\buserCode\x129\n" +
+	"\n" +
+	"connection\x18\x05 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection\"\xc0\x01\n" +
 	"\x15GetCredentialsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x122\n" +
 	"\amin_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12'\n" +
-	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\"\xe4\x04\n" +
+	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\"\x90\x05\n" +
 	"\x16GetCredentialsResponse\x124\n" +
-	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x12;\n" +
+	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x120\n" +
+	"\aapi_key\x18\x02 \x01(\v2\x15.tokenvault.v1.APIKeyH\x00R\x06apiKey\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12L\n" +
 	"\aheaders\x18\x04 \x03(\v22.tokenvault.v1.GetCredentialsResponse.HeadersEntryR\aheaders\x12 \n" +
@@ -1541,7 +1961,9 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
 	"\n" +
-	"credentialJ\x04\b\x02\x10\x03\"l\n" +
+	"credential\"\x1f\n" +
+	"\x06APIKey\x12\x15\n" +
+	"\x03key\x18\x01 \x01(\tB\x03\x80\x01\x01R\x03key\"l\n" +
 	"\vOAuth2Token\x12&\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12\x1d\n" +
 	"\n" +
@@ -1550,7 +1972,7 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xa3\x05\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xbd\x05\n" +
 	"\n" +
 	"Connection\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
@@ -1569,10 +1991,11 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\r \x01(\x03R\n" +
 	"generation\x12\x18\n" +
-	"\aproblem\x18\x0e \x01(\tR\aproblem\x1a;\n" +
+	"\aproblem\x18\x0e \x01(\tR\aproblem\x12\x1e\n" +
+	"\vhas_api_key\x18\f \x01(\bR\thasApiKey\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\f\x10\r\"b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
 	"\x14GetConnectionRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
@@ -1620,28 +2043,58 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
 	"revocation\x18\x01 \x01(\x0e2\x19.tokenvault.v1.RevocationR\n" +
 	"revocation\x12\x1b\n" +
-	"\tnext_step\x18\x02 \x01(\tR\bnextStep*R\n" +
+	"\tnext_step\x18\x02 \x01(\tR\bnextStep\"\xfc\x01\n" +
+	"\x10SetAPIKeyRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x12\x1c\n" +
+	"\aapi_key\x18\x04 \x01(\tB\x03\x80\x01\x01R\x06apiKey\x12C\n" +
+	"\x06params\x18\x05 \x03(\v2+.tokenvault.v1.SetAPIKeyRequest.ParamsEntryR\x06params\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"N\n" +
+	"\x11SetAPIKeyResponse\x129\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection\"a\n" +
+	"\x13DeleteAPIKeyRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"Q\n" +
+	"\x14DeleteAPIKeyResponse\x129\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection*\x98\x01\n" +
+	"\fConnectGrant\x12\x1d\n" +
+	"\x19CONNECT_GRANT_UNSPECIFIED\x10\x00\x12$\n" +
+	" CONNECT_GRANT_AUTHORIZATION_CODE\x10\x01\x12\x1d\n" +
+	"\x19CONNECT_GRANT_DEVICE_CODE\x10\x02\x12$\n" +
+	" CONNECT_GRANT_CLIENT_CREDENTIALS\x10\x03*q\n" +
 	"\x10CredentialSource\x12!\n" +
 	"\x1dCREDENTIAL_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n" +
-	"\x17CREDENTIAL_SOURCE_OAUTH\x10\x01*\xab\x01\n" +
+	"\x17CREDENTIAL_SOURCE_OAUTH\x10\x01\x12\x1d\n" +
+	"\x19CREDENTIAL_SOURCE_API_KEY\x10\x02*\xd5\x01\n" +
 	"\x10ConnectionStatus\x12!\n" +
 	"\x1dCONNECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bCONNECTION_STATUS_CONNECTED\x10\x01\x12#\n" +
 	"\x1fCONNECTION_STATUS_EXPIRING_SOON\x10\x02\x12.\n" +
-	"*CONNECTION_STATUS_REAUTHORIZATION_REQUIRED\x10\x03*\xe6\x01\n" +
+	"*CONNECTION_STATUS_REAUTHORIZATION_REQUIRED\x10\x03\x12\"\n" +
+	"\x1eCONNECTION_STATUS_DISCONNECTED\x10\x05\"\x04\b\x04\x10\x04*\xae\x02\n" +
 	"\x0fConnectionEvent\x12 \n" +
 	"\x1cCONNECTION_EVENT_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bCONNECTION_EVENT_CHECKPOINT\x10\x01\x12\x1e\n" +
 	"\x1aCONNECTION_EVENT_CONNECTED\x10\x02\x12\x1e\n" +
 	"\x1aCONNECTION_EVENT_REFRESHED\x10\x03\x12-\n" +
 	")CONNECTION_EVENT_REAUTHORIZATION_REQUIRED\x10\x04\x12!\n" +
-	"\x1dCONNECTION_EVENT_DISCONNECTED\x10\x05*u\n" +
+	"\x1dCONNECTION_EVENT_DISCONNECTED\x10\x05\x12 \n" +
+	"\x1cCONNECTION_EVENT_API_KEY_SET\x10\x06\x12$\n" +
+	" CONNECTION_EVENT_API_KEY_DELETED\x10\a*u\n" +
 	"\n" +
 	"Revocation\x12\x1a\n" +
 	"\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REVOCATION_REVOKED\x10\x01\x12\x1c\n" +
 	"\x18REVOCATION_NOT_SUPPORTED\x10\x02\x12\x15\n" +
-	"\x11REVOCATION_FAILED\x10\x032\x97\x05\n" +
+	"\x11REVOCATION_FAILED\x10\x032\xc0\x06\n" +
 	"\fVaultService\x12H\n" +
 	"\aConnect\x12\x1d.tokenvault.v1.ConnectRequest\x1a\x1e.tokenvault.v1.ConnectResponse\x12]\n" +
 	"\x0eGetCredentials\x12$.tokenvault.v1.GetCredentialsRequest\x1a%.tokenvault.v1.GetCredentialsResponse\x12f\n" +
@@ -1650,7 +2103,9 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x0fListConnections\x12%.tokenvault.v1.ListConnectionsRequest\x1a&.tokenvault.v1.ListConnectionsResponse\x12e\n" +
 	"\x10WatchConnections\x12&.tokenvault.v1.WatchConnectionsRequest\x1a'.tokenvault.v1.WatchConnectionsResponse0\x01\x12Q\n" +
 	"\n" +
-	"Disconnect\x12 .tokenvault.v1.DisconnectRequest\x1a!.tokenvault.v1.DisconnectResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
+	"Disconnect\x12 .tokenvault.v1.DisconnectRequest\x1a!.tokenvault.v1.DisconnectResponse\x12N\n" +
+	"\tSetAPIKey\x12\x1f.tokenvault.v1.SetAPIKeyRequest\x1a .tokenvault.v1.SetAPIKeyResponse\x12W\n" +
+	"\fDeleteAPIKey\x12\".tokenvault.v1.DeleteAPIKeyRequest\x1a#.tokenvault.v1.DeleteAPIKeyResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
 
 var (
 	file_tokenvault_v1_vault_proto_rawDescOnce sync.Once
@@ -1664,80 +2119,99 @@ func file_tokenvault_v1_vault_proto_rawDescGZIP() []byte {
 	return file_tokenvault_v1_vault_proto_rawDescData
 }
 
-var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_tokenvault_v1_vault_proto_goTypes = []any{
-	(CredentialSource)(0),             // 0: tokenvault.v1.CredentialSource
-	(ConnectionStatus)(0),             // 1: tokenvault.v1.ConnectionStatus
-	(ConnectionEvent)(0),              // 2: tokenvault.v1.ConnectionEvent
-	(Revocation)(0),                   // 3: tokenvault.v1.Revocation
-	(*ConnectRequest)(nil),            // 4: tokenvault.v1.ConnectRequest
-	(*ConnectResponse)(nil),           // 5: tokenvault.v1.ConnectResponse
-	(*GetCredentialsRequest)(nil),     // 6: tokenvault.v1.GetCredentialsRequest
-	(*GetCredentialsResponse)(nil),    // 7: tokenvault.v1.GetCredentialsResponse
-	(*OAuth2Token)(nil),               // 8: tokenvault.v1.OAuth2Token
-	(*Account)(nil),                   // 9: tokenvault.v1.Account
-	(*Connection)(nil),                // 10: tokenvault.v1.Connection
-	(*GetConnectionRequest)(nil),      // 11: tokenvault.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),     // 12: tokenvault.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),    // 13: tokenvault.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),   // 14: tokenvault.v1.ListConnectionsResponse
-	(*RefreshConnectionRequest)(nil),  // 15: tokenvault.v1.RefreshConnectionRequest
-	(*RefreshConnectionResponse)(nil), // 16: tokenvault.v1.RefreshConnectionResponse
-	(*WatchConnectionsRequest)(nil),   // 17: tokenvault.v1.WatchConnectionsRequest
-	(*WatchConnectionsResponse)(nil),  // 18: tokenvault.v1.WatchConnectionsResponse
-	(*DisconnectRequest)(nil),         // 19: tokenvault.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),        // 20: tokenvault.v1.DisconnectResponse
-	nil,                               // 21: tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	nil,                               // 22: tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	nil,                               // 23: tokenvault.v1.Connection.MetadataEntry
-	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 25: google.protobuf.Duration
+	(ConnectGrant)(0),                 // 0: tokenvault.v1.ConnectGrant
+	(CredentialSource)(0),             // 1: tokenvault.v1.CredentialSource
+	(ConnectionStatus)(0),             // 2: tokenvault.v1.ConnectionStatus
+	(ConnectionEvent)(0),              // 3: tokenvault.v1.ConnectionEvent
+	(Revocation)(0),                   // 4: tokenvault.v1.Revocation
+	(*ConnectRequest)(nil),            // 5: tokenvault.v1.ConnectRequest
+	(*ConnectResponse)(nil),           // 6: tokenvault.v1.ConnectResponse
+	(*GetCredentialsRequest)(nil),     // 7: tokenvault.v1.GetCredentialsRequest
+	(*GetCredentialsResponse)(nil),    // 8: tokenvault.v1.GetCredentialsResponse
+	(*APIKey)(nil),                    // 9: tokenvault.v1.APIKey
+	(*OAuth2Token)(nil),               // 10: tokenvault.v1.OAuth2Token
+	(*Account)(nil),                   // 11: tokenvault.v1.Account
+	(*Connection)(nil),                // 12: tokenvault.v1.Connection
+	(*GetConnectionRequest)(nil),      // 13: tokenvault.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),     // 14: tokenvault.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),    // 15: tokenvault.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),   // 16: tokenvault.v1.ListConnectionsResponse
+	(*RefreshConnectionRequest)(nil),  // 17: tokenvault.v1.RefreshConnectionRequest
+	(*RefreshConnectionResponse)(nil), // 18: tokenvault.v1.RefreshConnectionResponse
+	(*WatchConnectionsRequest)(nil),   // 19: tokenvault.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),  // 20: tokenvault.v1.WatchConnectionsResponse
+	(*DisconnectRequest)(nil),         // 21: tokenvault.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),        // 22: tokenvault.v1.DisconnectResponse
+	(*SetAPIKeyRequest)(nil),          // 23: tokenvault.v1.SetAPIKeyRequest
+	(*SetAPIKeyResponse)(nil),         // 24: tokenvault.v1.SetAPIKeyResponse
+	(*DeleteAPIKeyRequest)(nil),       // 25: tokenvault.v1.DeleteAPIKeyRequest
+	(*DeleteAPIKeyResponse)(nil),      // 26: tokenvault.v1.DeleteAPIKeyResponse
+	nil,                               // 27: tokenvault.v1.ConnectRequest.ParamsEntry
+	nil,                               // 28: tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	nil,                               // 29: tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	nil,                               // 30: tokenvault.v1.Connection.MetadataEntry
+	nil,                               // 31: tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
 }
 var file_tokenvault_v1_vault_proto_depIdxs = []int32{
-	24, // 0: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
-	25, // 1: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
-	8,  // 2: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
-	24, // 3: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
-	21, // 4: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	22, // 5: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	9,  // 6: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
-	0,  // 7: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
-	1,  // 8: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
-	24, // 9: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	24, // 10: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	24, // 11: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
-	24, // 12: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 13: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
-	23, // 14: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
-	10, // 15: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	1,  // 16: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
-	10, // 17: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
-	10, // 18: tokenvault.v1.RefreshConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	1,  // 19: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
-	2,  // 20: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
-	10, // 21: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
-	24, // 22: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
-	3,  // 23: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
-	4,  // 24: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
-	6,  // 25: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
-	15, // 26: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
-	11, // 27: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
-	13, // 28: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
-	17, // 29: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
-	19, // 30: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
-	5,  // 31: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
-	7,  // 32: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
-	16, // 33: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
-	12, // 34: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
-	14, // 35: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
-	18, // 36: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
-	20, // 37: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
-	31, // [31:38] is the sub-list for method output_type
-	24, // [24:31] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	27, // 0: tokenvault.v1.ConnectRequest.params:type_name -> tokenvault.v1.ConnectRequest.ParamsEntry
+	0,  // 1: tokenvault.v1.ConnectRequest.grant:type_name -> tokenvault.v1.ConnectGrant
+	32, // 2: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 3: tokenvault.v1.ConnectResponse.connection:type_name -> tokenvault.v1.Connection
+	33, // 4: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
+	10, // 5: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
+	9,  // 6: tokenvault.v1.GetCredentialsResponse.api_key:type_name -> tokenvault.v1.APIKey
+	32, // 7: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 8: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	29, // 9: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	11, // 10: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
+	1,  // 11: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
+	2,  // 12: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
+	32, // 13: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	32, // 14: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	32, // 15: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
+	32, // 16: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 17: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
+	30, // 18: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
+	12, // 19: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	2,  // 20: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	12, // 21: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
+	12, // 22: tokenvault.v1.RefreshConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	2,  // 23: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	3,  // 24: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
+	12, // 25: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
+	32, // 26: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
+	4,  // 27: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
+	31, // 28: tokenvault.v1.SetAPIKeyRequest.params:type_name -> tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	12, // 29: tokenvault.v1.SetAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
+	12, // 30: tokenvault.v1.DeleteAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
+	5,  // 31: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
+	7,  // 32: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
+	17, // 33: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
+	13, // 34: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
+	15, // 35: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
+	19, // 36: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
+	21, // 37: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
+	23, // 38: tokenvault.v1.VaultService.SetAPIKey:input_type -> tokenvault.v1.SetAPIKeyRequest
+	25, // 39: tokenvault.v1.VaultService.DeleteAPIKey:input_type -> tokenvault.v1.DeleteAPIKeyRequest
+	6,  // 40: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
+	8,  // 41: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
+	18, // 42: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
+	14, // 43: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
+	16, // 44: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
+	20, // 45: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
+	22, // 46: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
+	24, // 47: tokenvault.v1.VaultService.SetAPIKey:output_type -> tokenvault.v1.SetAPIKeyResponse
+	26, // 48: tokenvault.v1.VaultService.DeleteAPIKey:output_type -> tokenvault.v1.DeleteAPIKeyResponse
+	40, // [40:49] is the sub-list for method output_type
+	31, // [31:40] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_vault_proto_init() }
@@ -1747,14 +2221,15 @@ func file_tokenvault_v1_vault_proto_init() {
 	}
 	file_tokenvault_v1_vault_proto_msgTypes[3].OneofWrappers = []any{
 		(*GetCredentialsResponse_Oauth2)(nil),
+		(*GetCredentialsResponse_ApiKey)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_vault_proto_rawDesc), len(file_tokenvault_v1_vault_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   20,
+			NumEnums:      5,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,8 @@ const (
 	VaultService_ListConnections_FullMethodName   = "/tokenvault.v1.VaultService/ListConnections"
 	VaultService_WatchConnections_FullMethodName  = "/tokenvault.v1.VaultService/WatchConnections"
 	VaultService_Disconnect_FullMethodName        = "/tokenvault.v1.VaultService/Disconnect"
+	VaultService_SetAPIKey_FullMethodName         = "/tokenvault.v1.VaultService/SetAPIKey"
+	VaultService_DeleteAPIKey_FullMethodName      = "/tokenvault.v1.VaultService/DeleteAPIKey"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -50,7 +52,9 @@ type VaultServiceClient interface {
 	// only a finished flow does.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
-	// CALLER_FORBIDDEN.
+	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
+	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
+	// provider at once), CALLER_FORBIDDEN.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
 	// to end is refreshed first, once for all who ask. It has no REST binding by
@@ -95,11 +99,22 @@ type VaultServiceClient interface {
 	// CALLER_FORBIDDEN.
 	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
 	// Disconnect revokes the grant at the provider where that can be done, and
-	// always deletes the connection here.
+	// always deletes it here. An API key stays, and serves from then on.
 	//
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
 	// CALLER_FORBIDDEN.
 	Disconnect(ctx context.Context, in *DisconnectRequest, opts ...grpc.CallOption) (*DisconnectResponse, error)
+	// SetAPIKey stores an API key, in place of the one there was. It serves where
+	// there is no OAuth grant that works, and never shows again.
+	//
+	// Errors: INVALID_API_KEY, API_KEY_NOT_SUPPORTED, PROVIDER_UNKNOWN,
+	// INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	SetAPIKey(ctx context.Context, in *SetAPIKeyRequest, opts ...grpc.CallOption) (*SetAPIKeyResponse, error)
+	// DeleteAPIKey deletes the API key. An OAuth grant stays as it is.
+	//
+	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
+	// CALLER_FORBIDDEN.
+	DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyRequest, opts ...grpc.CallOption) (*DeleteAPIKeyResponse, error)
 }
 
 type vaultServiceClient struct {
@@ -189,6 +204,26 @@ func (c *vaultServiceClient) Disconnect(ctx context.Context, in *DisconnectReque
 	return out, nil
 }
 
+func (c *vaultServiceClient) SetAPIKey(ctx context.Context, in *SetAPIKeyRequest, opts ...grpc.CallOption) (*SetAPIKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAPIKeyResponse)
+	err := c.cc.Invoke(ctx, VaultService_SetAPIKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyRequest, opts ...grpc.CallOption) (*DeleteAPIKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteAPIKeyResponse)
+	err := c.cc.Invoke(ctx, VaultService_DeleteAPIKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VaultServiceServer is the server API for VaultService service.
 // All implementations must embed UnimplementedVaultServiceServer
 // for forward compatibility.
@@ -204,7 +239,9 @@ type VaultServiceServer interface {
 	// only a finished flow does.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
-	// CALLER_FORBIDDEN.
+	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
+	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
+	// provider at once), CALLER_FORBIDDEN.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
 	// to end is refreshed first, once for all who ask. It has no REST binding by
@@ -249,11 +286,22 @@ type VaultServiceServer interface {
 	// CALLER_FORBIDDEN.
 	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
 	// Disconnect revokes the grant at the provider where that can be done, and
-	// always deletes the connection here.
+	// always deletes it here. An API key stays, and serves from then on.
 	//
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
 	// CALLER_FORBIDDEN.
 	Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error)
+	// SetAPIKey stores an API key, in place of the one there was. It serves where
+	// there is no OAuth grant that works, and never shows again.
+	//
+	// Errors: INVALID_API_KEY, API_KEY_NOT_SUPPORTED, PROVIDER_UNKNOWN,
+	// INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	SetAPIKey(context.Context, *SetAPIKeyRequest) (*SetAPIKeyResponse, error)
+	// DeleteAPIKey deletes the API key. An OAuth grant stays as it is.
+	//
+	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
+	// CALLER_FORBIDDEN.
+	DeleteAPIKey(context.Context, *DeleteAPIKeyRequest) (*DeleteAPIKeyResponse, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }
 
@@ -284,6 +332,12 @@ func (UnimplementedVaultServiceServer) WatchConnections(*WatchConnectionsRequest
 }
 func (UnimplementedVaultServiceServer) Disconnect(context.Context, *DisconnectRequest) (*DisconnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Disconnect not implemented")
+}
+func (UnimplementedVaultServiceServer) SetAPIKey(context.Context, *SetAPIKeyRequest) (*SetAPIKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAPIKey not implemented")
+}
+func (UnimplementedVaultServiceServer) DeleteAPIKey(context.Context, *DeleteAPIKeyRequest) (*DeleteAPIKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteAPIKey not implemented")
 }
 func (UnimplementedVaultServiceServer) mustEmbedUnimplementedVaultServiceServer() {}
 func (UnimplementedVaultServiceServer) testEmbeddedByValue()                      {}
@@ -425,6 +479,42 @@ func _VaultService_Disconnect_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_SetAPIKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAPIKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).SetAPIKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_SetAPIKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).SetAPIKey(ctx, req.(*SetAPIKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_DeleteAPIKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteAPIKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).DeleteAPIKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_DeleteAPIKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).DeleteAPIKey(ctx, req.(*DeleteAPIKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VaultService_ServiceDesc is the grpc.ServiceDesc for VaultService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -455,6 +545,14 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Disconnect",
 			Handler:    _VaultService_Disconnect_Handler,
+		},
+		{
+			MethodName: "SetAPIKey",
+			Handler:    _VaultService_SetAPIKey_Handler,
+		},
+		{
+			MethodName: "DeleteAPIKey",
+			Handler:    _VaultService_DeleteAPIKey_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

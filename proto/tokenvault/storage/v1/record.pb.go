@@ -24,6 +24,54 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Grant_Type int32
+
+const (
+	// A person has consented: by the refresh token.
+	Grant_TYPE_UNSPECIFIED Grant_Type = 0
+	// The client itself (RFC 6749, section 4.4): by asking again.
+	Grant_TYPE_CLIENT_CREDENTIALS Grant_Type = 1
+)
+
+// Enum value maps for Grant_Type.
+var (
+	Grant_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "TYPE_CLIENT_CREDENTIALS",
+	}
+	Grant_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED":        0,
+		"TYPE_CLIENT_CREDENTIALS": 1,
+	}
+)
+
+func (x Grant_Type) Enum() *Grant_Type {
+	p := new(Grant_Type)
+	*p = x
+	return p
+}
+
+func (x Grant_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Grant_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_tokenvault_storage_v1_record_proto_enumTypes[0].Descriptor()
+}
+
+func (Grant_Type) Type() protoreflect.EnumType {
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[0]
+}
+
+func (x Grant_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Grant_Type.Descriptor instead.
+func (Grant_Type) EnumDescriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5, 0}
+}
+
 type Grant_Rotation int32
 
 const (
@@ -60,11 +108,11 @@ func (x Grant_Rotation) String() string {
 }
 
 func (Grant_Rotation) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_storage_v1_record_proto_enumTypes[0].Descriptor()
+	return file_tokenvault_storage_v1_record_proto_enumTypes[1].Descriptor()
 }
 
 func (Grant_Rotation) Type() protoreflect.EnumType {
-	return &file_tokenvault_storage_v1_record_proto_enumTypes[0]
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[1]
 }
 
 func (x Grant_Rotation) Number() protoreflect.EnumNumber {
@@ -73,7 +121,7 @@ func (x Grant_Rotation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Grant_Rotation.Descriptor instead.
 func (Grant_Rotation) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5, 1}
 }
 
 type Session_State int32
@@ -115,11 +163,11 @@ func (x Session_State) String() string {
 }
 
 func (Session_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_storage_v1_record_proto_enumTypes[1].Descriptor()
+	return file_tokenvault_storage_v1_record_proto_enumTypes[2].Descriptor()
 }
 
 func (Session_State) Type() protoreflect.EnumType {
-	return &file_tokenvault_storage_v1_record_proto_enumTypes[1]
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[2]
 }
 
 func (x Session_State) Number() protoreflect.EnumNumber {
@@ -128,7 +176,7 @@ func (x Session_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Session_State.Descriptor instead.
 func (Session_State) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{7, 0}
 }
 
 type Change_Event int32
@@ -139,6 +187,8 @@ const (
 	Change_EVENT_REFRESHED                Change_Event = 2
 	Change_EVENT_REAUTHORIZATION_REQUIRED Change_Event = 3
 	Change_EVENT_DISCONNECTED             Change_Event = 4
+	Change_EVENT_API_KEY_SET              Change_Event = 5
+	Change_EVENT_API_KEY_DELETED          Change_Event = 6
 )
 
 // Enum value maps for Change_Event.
@@ -149,6 +199,8 @@ var (
 		2: "EVENT_REFRESHED",
 		3: "EVENT_REAUTHORIZATION_REQUIRED",
 		4: "EVENT_DISCONNECTED",
+		5: "EVENT_API_KEY_SET",
+		6: "EVENT_API_KEY_DELETED",
 	}
 	Change_Event_value = map[string]int32{
 		"EVENT_UNSPECIFIED":              0,
@@ -156,6 +208,8 @@ var (
 		"EVENT_REFRESHED":                2,
 		"EVENT_REAUTHORIZATION_REQUIRED": 3,
 		"EVENT_DISCONNECTED":             4,
+		"EVENT_API_KEY_SET":              5,
+		"EVENT_API_KEY_DELETED":          6,
 	}
 )
 
@@ -170,11 +224,11 @@ func (x Change_Event) String() string {
 }
 
 func (Change_Event) Descriptor() protoreflect.EnumDescriptor {
-	return file_tokenvault_storage_v1_record_proto_enumTypes[2].Descriptor()
+	return file_tokenvault_storage_v1_record_proto_enumTypes[3].Descriptor()
 }
 
 func (Change_Event) Type() protoreflect.EnumType {
-	return &file_tokenvault_storage_v1_record_proto_enumTypes[2]
+	return &file_tokenvault_storage_v1_record_proto_enumTypes[3]
 }
 
 func (x Change_Event) Number() protoreflect.EnumNumber {
@@ -183,7 +237,7 @@ func (x Change_Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Event.Descriptor instead.
 func (Change_Event) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -361,6 +415,8 @@ type Connection struct {
 	// When the first refresh was sent, of those without an answer since the last
 	// one that had one: the refresh token may have been used up by it.
 	LostAnswerTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=lost_answer_time,json=lostAnswerTime,proto3" json:"lost_answer_time,omitempty"`
+	// Serves callers where there is no grant that works. Absent: there is none.
+	ApiKey *APIKey `protobuf:"bytes,17,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
 	// Until when the provider is not asked to refresh, since it has asked for a
 	// pause, or has failed several times for this connection.
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
@@ -503,9 +559,78 @@ func (x *Connection) GetLostAnswerTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Connection) GetApiKey() *APIKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
 func (x *Connection) GetRefreshNotBefore() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RefreshNotBefore
+	}
+	return nil
+}
+
+// APIKey is a key that the person has given, and what it tells of itself.
+type APIKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The connection's values for the provider's variables.
+	Params        map[string]string      `protobuf:"bytes,2,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	SetTime       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=set_time,json=setTime,proto3" json:"set_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *APIKey) Reset() {
+	*x = APIKey{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *APIKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*APIKey) ProtoMessage() {}
+
+func (x *APIKey) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use APIKey.ProtoReflect.Descriptor instead.
+func (*APIKey) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *APIKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *APIKey) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *APIKey) GetSetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SetTime
 	}
 	return nil
 }
@@ -526,7 +651,7 @@ type RefreshIntent struct {
 
 func (x *RefreshIntent) Reset() {
 	*x = RefreshIntent{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +663,7 @@ func (x *RefreshIntent) String() string {
 func (*RefreshIntent) ProtoMessage() {}
 
 func (x *RefreshIntent) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[3]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +676,7 @@ func (x *RefreshIntent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshIntent.ProtoReflect.Descriptor instead.
 func (*RefreshIntent) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RefreshIntent) GetGeneration() int64 {
@@ -590,14 +715,21 @@ type Grant struct {
 	// Set when a refresh has not put that end off: only the person can.
 	RefreshExpireFixed bool `protobuf:"varint,8,opt,name=refresh_expire_fixed,json=refreshExpireFixed,proto3" json:"refresh_expire_fixed,omitempty"`
 	// What the provider does with a refresh token that was used.
-	Rotation      Grant_Rotation `protobuf:"varint,9,opt,name=rotation,proto3,enum=tokenvault.storage.v1.Grant_Rotation" json:"rotation,omitempty"`
+	Rotation Grant_Rotation `protobuf:"varint,9,opt,name=rotation,proto3,enum=tokenvault.storage.v1.Grant_Rotation" json:"rotation,omitempty"`
+	// The connection's values for the provider's variables.
+	Params map[string]string `protobuf:"bytes,10,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the token response told besides the tokens.
+	ToldMetadata map[string]string `protobuf:"bytes,11,rep,name=told_metadata,json=toldMetadata,proto3" json:"told_metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ToldAccount  *Account          `protobuf:"bytes,12,opt,name=told_account,json=toldAccount,proto3" json:"told_account,omitempty"`
+	// How the grant came about, and so how it is renewed.
+	Type          Grant_Type `protobuf:"varint,13,opt,name=type,proto3,enum=tokenvault.storage.v1.Grant_Type" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +741,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[4]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +754,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Grant) GetAccessToken() string {
@@ -688,6 +820,34 @@ func (x *Grant) GetRotation() Grant_Rotation {
 	return Grant_ROTATION_UNSPECIFIED
 }
 
+func (x *Grant) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *Grant) GetToldMetadata() map[string]string {
+	if x != nil {
+		return x.ToldMetadata
+	}
+	return nil
+}
+
+func (x *Grant) GetToldAccount() *Account {
+	if x != nil {
+		return x.ToldAccount
+	}
+	return nil
+}
+
+func (x *Grant) GetType() Grant_Type {
+	if x != nil {
+		return x.Type
+	}
+	return Grant_TYPE_UNSPECIFIED
+}
+
 type Account struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -699,7 +859,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +871,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[5]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +884,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Account) GetId() string {
@@ -759,16 +919,18 @@ type Session struct {
 	State      Session_State          `protobuf:"varint,6,opt,name=state,proto3,enum=tokenvault.storage.v1.Session_State" json:"state,omitempty"`
 	// How often the link was opened, and how often what came back could not be
 	// redeemed.
-	Openings      int32                  `protobuf:"varint,7,opt,name=openings,proto3" json:"openings,omitempty"`
-	Failures      int32                  `protobuf:"varint,8,opt,name=failures,proto3" json:"failures,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	Openings   int32                  `protobuf:"varint,7,opt,name=openings,proto3" json:"openings,omitempty"`
+	Failures   int32                  `protobuf:"varint,8,opt,name=failures,proto3" json:"failures,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The connection's values for the provider's variables.
+	Params        map[string]string `protobuf:"bytes,10,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +942,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[6]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +955,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Session) GetKey() *ConnectionKey {
@@ -859,6 +1021,13 @@ func (x *Session) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Session) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
 // Flow is one opening of a session's link in one browser, waiting for its
 // callback.
 type Flow struct {
@@ -877,7 +1046,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +1058,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[7]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +1071,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Flow) GetSession() []byte {
@@ -952,7 +1121,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1133,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1146,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -996,14 +1165,16 @@ type RevocationRequest struct {
 	RefreshToken string                 `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
 	CreateTime   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// How often it has failed.
-	Attempts      int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	Attempts int32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// The connection's values for the provider's variables.
+	Params        map[string]string `protobuf:"bytes,6,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevocationRequest) Reset() {
 	*x = RevocationRequest{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1186,7 @@ func (x *RevocationRequest) String() string {
 func (*RevocationRequest) ProtoMessage() {}
 
 func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1199,7 @@ func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
 func (*RevocationRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevocationRequest) GetKey() *ConnectionKey {
@@ -1066,6 +1237,164 @@ func (x *RevocationRequest) GetAttempts() int32 {
 	return 0
 }
 
+func (x *RevocationRequest) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+// ClientSecret is a provider's client secret that was set while the vault ran.
+type ClientSecret struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Current string                 `protobuf:"bytes,1,opt,name=current,proto3" json:"current,omitempty"`
+	// Tried after current until previous_expire_time.
+	Previous           string                 `protobuf:"bytes,2,opt,name=previous,proto3" json:"previous,omitempty"`
+	PreviousExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=previous_expire_time,json=previousExpireTime,proto3" json:"previous_expire_time,omitempty"`
+	RotateTime         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	// Keyed hash of the configuration's secret at that time. When the
+	// configuration has another one, that was set later, and is in force.
+	Configured    []byte `protobuf:"bytes,5,opt,name=configured,proto3" json:"configured,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientSecret) Reset() {
+	*x = ClientSecret{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientSecret) ProtoMessage() {}
+
+func (x *ClientSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientSecret.ProtoReflect.Descriptor instead.
+func (*ClientSecret) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ClientSecret) GetCurrent() string {
+	if x != nil {
+		return x.Current
+	}
+	return ""
+}
+
+func (x *ClientSecret) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
+func (x *ClientSecret) GetPreviousExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousExpireTime
+	}
+	return nil
+}
+
+func (x *ClientSecret) GetRotateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RotateTime
+	}
+	return nil
+}
+
+func (x *ClientSecret) GetConfigured() []byte {
+	if x != nil {
+		return x.Configured
+	}
+	return nil
+}
+
+// DeviceFlow is a device authorization (RFC 8628) that waits for its person.
+type DeviceFlow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Store key of the session.
+	Session    []byte `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	DeviceCode string `protobuf:"bytes,2,opt,name=device_code,json=deviceCode,proto3" json:"device_code,omitempty"`
+	// Seconds between two requests.
+	Interval      int64                  `protobuf:"varint,3,opt,name=interval,proto3" json:"interval,omitempty"`
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceFlow) Reset() {
+	*x = DeviceFlow{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceFlow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceFlow) ProtoMessage() {}
+
+func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceFlow.ProtoReflect.Descriptor instead.
+func (*DeviceFlow) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeviceFlow) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *DeviceFlow) GetDeviceCode() string {
+	if x != nil {
+		return x.DeviceCode
+	}
+	return ""
+}
+
+func (x *DeviceFlow) GetInterval() int64 {
+	if x != nil {
+		return x.Interval
+	}
+	return 0
+}
+
+func (x *DeviceFlow) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // Change is an entry of the change log: what watchers are told.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1081,7 +1410,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1422,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1435,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Change) GetEvent() Change_Event {
@@ -1148,7 +1477,7 @@ type Disconnection struct {
 
 func (x *Disconnection) Reset() {
 	*x = Disconnection{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1489,7 @@ func (x *Disconnection) String() string {
 func (*Disconnection) ProtoMessage() {}
 
 func (x *Disconnection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1502,7 @@ func (x *Disconnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
 func (*Disconnection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
@@ -1193,7 +1522,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1534,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1547,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1243,7 +1572,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05label\x18\x04 \x01(\tR\x05label\"\xde\a\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\"\x96\b\n" +
 	"\n" +
 	"Connection\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x1e\n" +
@@ -1263,9 +1592,17 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x0erefresh_intent\x18\f \x01(\v2$.tokenvault.storage.v1.RefreshIntentR\rrefreshIntent\x12)\n" +
 	"\x10refresh_failures\x18\r \x01(\x05R\x0frefreshFailures\x125\n" +
 	"\bdue_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12D\n" +
-	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x12H\n" +
+	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x126\n" +
+	"\aapi_key\x18\x11 \x01(\v2\x1d.tokenvault.storage.v1.APIKeyR\x06apiKey\x12H\n" +
 	"\x12refresh_not_before\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshNotBefore\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd4\x01\n" +
+	"\x06APIKey\x12\x15\n" +
+	"\x03key\x18\x01 \x01(\tB\x03\x80\x01\x01R\x03key\x12A\n" +
+	"\x06params\x18\x02 \x03(\v2).tokenvault.storage.v1.APIKey.ParamsEntryR\x06params\x125\n" +
+	"\bset_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\asetTime\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +
 	"\rRefreshIntent\x12\x1e\n" +
@@ -1274,7 +1611,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"generation\x120\n" +
 	"\x14refresh_token_sha256\x18\x02 \x01(\fR\x12refreshTokenSha256\x129\n" +
 	"\n" +
-	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x98\x04\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\xe0\a\n" +
 	"\x05Grant\x12&\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12\x1d\n" +
 	"\n" +
@@ -1287,7 +1624,21 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"issue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tissueTime\x12J\n" +
 	"\x13refresh_expire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x11refreshExpireTime\x120\n" +
 	"\x14refresh_expire_fixed\x18\b \x01(\bR\x12refreshExpireFixed\x12A\n" +
-	"\brotation\x18\t \x01(\x0e2%.tokenvault.storage.v1.Grant.RotationR\brotation\"M\n" +
+	"\brotation\x18\t \x01(\x0e2%.tokenvault.storage.v1.Grant.RotationR\brotation\x12@\n" +
+	"\x06params\x18\n" +
+	" \x03(\v2(.tokenvault.storage.v1.Grant.ParamsEntryR\x06params\x12S\n" +
+	"\rtold_metadata\x18\v \x03(\v2..tokenvault.storage.v1.Grant.ToldMetadataEntryR\ftoldMetadata\x12A\n" +
+	"\ftold_account\x18\f \x01(\v2\x1e.tokenvault.storage.v1.AccountR\vtoldAccount\x125\n" +
+	"\x04type\x18\r \x01(\x0e2!.tokenvault.storage.v1.Grant.TypeR\x04type\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a?\n" +
+	"\x11ToldMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17TYPE_CLIENT_CREDENTIALS\x10\x01\"M\n" +
 	"\bRotation\x12\x18\n" +
 	"\x14ROTATION_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROTATION_KEPT\x10\x01\x12\x14\n" +
@@ -1295,7 +1646,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xda\x03\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xd9\x04\n" +
 	"\aSession\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12\x1d\n" +
@@ -1309,7 +1660,12 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\bopenings\x18\a \x01(\x05R\bopenings\x12\x1a\n" +
 	"\bfailures\x18\b \x01(\x05R\bfailures\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"S\n" +
+	"createTime\x12B\n" +
+	"\x06params\x18\n" +
+	" \x03(\v2*.tokenvault.storage.v1.Session.ParamsEntryR\x06params\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"S\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1327,27 +1683,50 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
-	"connection\"\xf6\x01\n" +
+	"connection\"\xff\x02\n" +
 	"\x11RevocationRequest\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12&\n" +
 	"\faccess_token\x18\x02 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12(\n" +
 	"\rrefresh_token\x18\x03 \x01(\tB\x03\x80\x01\x01R\frefreshToken\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1a\n" +
-	"\battempts\x18\x05 \x01(\x05R\battempts\"\xd5\x02\n" +
+	"\battempts\x18\x05 \x01(\x05R\battempts\x12L\n" +
+	"\x06params\x18\x06 \x03(\v24.tokenvault.storage.v1.RevocationRequest.ParamsEntryR\x06params\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf9\x01\n" +
+	"\fClientSecret\x12\x1d\n" +
+	"\acurrent\x18\x01 \x01(\tB\x03\x80\x01\x01R\acurrent\x12\x1f\n" +
+	"\bprevious\x18\x02 \x01(\tB\x03\x80\x01\x01R\bprevious\x12L\n" +
+	"\x14previous_expire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x12previousExpireTime\x12;\n" +
+	"\vrotate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"rotateTime\x12\x1e\n" +
+	"\n" +
+	"configured\x18\x05 \x01(\fR\n" +
+	"configured\"\xa5\x01\n" +
+	"\n" +
+	"DeviceFlow\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12$\n" +
+	"\vdevice_code\x18\x02 \x01(\tB\x03\x80\x01\x01R\n" +
+	"deviceCode\x12\x1a\n" +
+	"\binterval\x18\x03 \x01(\x03R\binterval\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x87\x03\n" +
 	"\x06Change\x129\n" +
 	"\x05event\x18\x01 \x01(\x0e2#.tokenvault.storage.v1.Change.EventR\x05event\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12A\n" +
 	"\n" +
 	"connection\x18\x03 \x01(\v2!.tokenvault.storage.v1.ConnectionR\n" +
 	"connection\x12\x16\n" +
-	"\x06status\x18\x04 \x01(\x05R\x06status\"\x84\x01\n" +
+	"\x06status\x18\x04 \x01(\x05R\x06status\"\xb6\x01\n" +
 	"\x05Event\x12\x15\n" +
 	"\x11EVENT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_CONNECTED\x10\x01\x12\x13\n" +
 	"\x0fEVENT_REFRESHED\x10\x02\x12\"\n" +
 	"\x1eEVENT_REAUTHORIZATION_REQUIRED\x10\x03\x12\x16\n" +
-	"\x12EVENT_DISCONNECTED\x10\x04\"T\n" +
+	"\x12EVENT_DISCONNECTED\x10\x04\x12\x15\n" +
+	"\x11EVENT_API_KEY_SET\x10\x05\x12\x19\n" +
+	"\x15EVENT_API_KEY_DELETED\x10\x06\"T\n" +
 	"\rDisconnection\x12C\n" +
 	"\x0fdisconnect_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0edisconnectTime\"I\n" +
 	"\x05Usage\x12@\n" +
@@ -1365,63 +1744,84 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 	return file_tokenvault_storage_v1_record_proto_rawDescData
 }
 
-var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
-	(Grant_Rotation)(0),           // 0: tokenvault.storage.v1.Grant.Rotation
-	(Session_State)(0),            // 1: tokenvault.storage.v1.Session.State
-	(Change_Event)(0),             // 2: tokenvault.storage.v1.Change.Event
-	(*Keyset)(nil),                // 3: tokenvault.storage.v1.Keyset
-	(*ConnectionKey)(nil),         // 4: tokenvault.storage.v1.ConnectionKey
-	(*Connection)(nil),            // 5: tokenvault.storage.v1.Connection
-	(*RefreshIntent)(nil),         // 6: tokenvault.storage.v1.RefreshIntent
-	(*Grant)(nil),                 // 7: tokenvault.storage.v1.Grant
-	(*Account)(nil),               // 8: tokenvault.storage.v1.Account
-	(*Session)(nil),               // 9: tokenvault.storage.v1.Session
-	(*Flow)(nil),                  // 10: tokenvault.storage.v1.Flow
-	(*Due)(nil),                   // 11: tokenvault.storage.v1.Due
-	(*RevocationRequest)(nil),     // 12: tokenvault.storage.v1.RevocationRequest
-	(*Change)(nil),                // 13: tokenvault.storage.v1.Change
-	(*Disconnection)(nil),         // 14: tokenvault.storage.v1.Disconnection
-	(*Usage)(nil),                 // 15: tokenvault.storage.v1.Usage
-	nil,                           // 16: tokenvault.storage.v1.Connection.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
+	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
+	(Session_State)(0),            // 2: tokenvault.storage.v1.Session.State
+	(Change_Event)(0),             // 3: tokenvault.storage.v1.Change.Event
+	(*Keyset)(nil),                // 4: tokenvault.storage.v1.Keyset
+	(*ConnectionKey)(nil),         // 5: tokenvault.storage.v1.ConnectionKey
+	(*Connection)(nil),            // 6: tokenvault.storage.v1.Connection
+	(*APIKey)(nil),                // 7: tokenvault.storage.v1.APIKey
+	(*RefreshIntent)(nil),         // 8: tokenvault.storage.v1.RefreshIntent
+	(*Grant)(nil),                 // 9: tokenvault.storage.v1.Grant
+	(*Account)(nil),               // 10: tokenvault.storage.v1.Account
+	(*Session)(nil),               // 11: tokenvault.storage.v1.Session
+	(*Flow)(nil),                  // 12: tokenvault.storage.v1.Flow
+	(*Due)(nil),                   // 13: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 14: tokenvault.storage.v1.RevocationRequest
+	(*ClientSecret)(nil),          // 15: tokenvault.storage.v1.ClientSecret
+	(*DeviceFlow)(nil),            // 16: tokenvault.storage.v1.DeviceFlow
+	(*Change)(nil),                // 17: tokenvault.storage.v1.Change
+	(*Disconnection)(nil),         // 18: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 19: tokenvault.storage.v1.Usage
+	nil,                           // 20: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 21: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 22: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 23: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 24: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 25: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	17, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	7,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
-	7,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	17, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	17, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	16, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
-	6,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	17, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	17, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
-	17, // 11: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	17, // 12: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	17, // 13: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 14: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	17, // 15: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 16: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	4,  // 17: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	17, // 18: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 19: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	17, // 20: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	17, // 21: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 22: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	17, // 23: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 24: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	17, // 25: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	5,  // 26: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	17, // 27: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	17, // 28: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	26, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
+	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
+	26, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	26, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
+	20, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
+	26, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	26, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
+	26, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	21, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	26, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	26, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	26, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	26, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
+	22, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	23, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
+	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
+	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	26, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
+	26, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	24, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	26, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 30: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	26, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	25, // 32: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	26, // 33: tokenvault.storage.v1.ClientSecret.previous_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	26, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 36: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	26, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 38: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	26, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	26, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -1434,8 +1834,8 @@ func file_tokenvault_storage_v1_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   14,
+			NumEnums:      4,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,288 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// A client secret that was rotated lies in the store, and is in force for all
+// processes at once. The one before is tried after it while its grace lasts, since
+// nobody can change a secret at the provider and here in the same moment.
+
+// Bounds of the grace.
+const (
+	DefaultSecretGrace = 24 * time.Hour
+	MaxSecretGrace     = 30 * 24 * time.Hour
+)
+
+// maxClientSecret is the longest client secret, in bytes.
+const maxClientSecret = 4096
+
+// clientSecrets knows which secrets are in force. Those that are not in it are
+// the configuration's.
+type clientSecrets struct {
+	mu      sync.Mutex
+	rotated map[string]*storagev1.ClientSecret // by provider
+	// favour is the provider whose previous secret was taken last: it is tried
+	// first then.
+	favour map[string]bool
+	// changed is closed, and replaced, with every change.
+	changed chan struct{}
+}
+
+func newClientSecrets() clientSecrets {
+	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, favour: map[string]bool{}, changed: make(chan struct{})}
+}
+
+// of returns the secrets to try for a provider, in their order, and a channel
+// that closes when they change.
+func (s *clientSecrets) of(p *provider.Provider, now time.Time) (try []secret.String, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rotated[p.Name()]
+	if r == nil {
+		return []secret.String{p.ClientSecret()}, s.changed
+	}
+	try = []secret.String{secret.New(r.GetCurrent())}
+	if r.GetPrevious() != "" && now.Before(timeOf(r.GetPreviousExpireTime())) {
+		try = append(try, secret.New(r.GetPrevious()))
+		if s.favour[p.Name()] {
+			try[0], try[1] = try[1], try[0]
+		}
+	}
+	return try, s.changed
+}
+
+// taken notes which of the secrets the provider has accepted.
+func (s *clientSecrets) taken(name string, accepted secret.String) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.rotated[name]; r != nil {
+		s.favour[name] = accepted.Reveal() == r.GetPrevious()
+	}
+}
+
+func (s *clientSecrets) set(name string, r *storagev1.ClientSecret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rotated[name] = r
+	delete(s.favour, name)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *clientSecrets) rotateTime(name string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return timeOf(s.rotated[name].GetRotateTime())
+}
+
+// tokenRequest is a request that needs the client's secret.
+type tokenRequest func(context.Context, *provider.Provider) (provider.Token, error)
+
+// asClient makes a request with the secret that is in force, and where the
+// provider does not accept it, with the one before. A refused client is all that
+// a provider has looked at then, so the request can be made again.
+func (v *Vault) asClient(ctx context.Context, p *provider.Provider, request tokenRequest) (provider.Token, error) {
+	try, _ := v.secrets.of(p, v.now())
+	var first error
+	for _, clientSecret := range try {
+		token, err := request(ctx, p.WithSecret(clientSecret))
+		if !provider.ClientRefused(err) {
+			v.secrets.taken(p.Name(), clientSecret)
+			return token, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return provider.Token{}, first
+}
+
+// rotationPatience is how long a code waits for a secret that the provider knows
+// already and the vault does not yet: it cannot be had again, and whoever rotates
+// at the provider first comes here next.
+const rotationPatience = 5 * time.Second
+
+// redeem is asClient for what cannot be asked for again.
+func (v *Vault) redeem(ctx context.Context, p *provider.Provider, request tokenRequest) (provider.Token, error) {
+	_, changed := v.secrets.of(p, v.now())
+	token, err := v.asClient(ctx, p, request)
+	if !provider.ClientRefused(err) {
+		return token, err
+	}
+	patience := time.NewTimer(rotationPatience)
+	defer patience.Stop()
+	select {
+	case <-changed:
+		return v.asClient(ctx, p, request)
+	case <-patience.C:
+		return token, err
+	case <-ctx.Done():
+		return token, err
+	}
+}
+
+// RotateClientSecret puts another client secret into force, at once and for all
+// processes. grace is for how long the one before is tried too; 0 means
+// DefaultSecretGrace.
+func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecret secret.String, grace time.Duration) (ProviderInfo, error) {
+	_, p, err := v.check(Key{Subject: "-", Provider: name})
+	if err != nil {
+		return ProviderInfo{}, err
+	}
+	if err := checkRotation(p, clientSecret, grace); err != nil {
+		return ProviderInfo{}, err
+	}
+	if grace == 0 {
+		grace = DefaultSecretGrace
+	}
+	key, configured, err := v.secretKey(p)
+	if err != nil {
+		return ProviderInfo{}, err
+	}
+	for range maxConflicts {
+		stored := new(storagev1.ClientSecret)
+		revision, err := v.records.get(ctx, key, stored)
+		if errors.Is(err, store.ErrNotFound) || err == nil && string(stored.GetConfigured()) != configured {
+			stored.Current, err = p.ClientSecret().Reveal(), nil
+		}
+		if err != nil {
+			return ProviderInfo{}, err
+		}
+		now := v.now()
+		next := &storagev1.ClientSecret{
+			Current: clientSecret.Reveal(), Previous: stored.GetCurrent(), PreviousExpireTime: timestamppb.New(now.Add(grace)),
+			RotateTime: timestamppb.New(now), Configured: []byte(configured),
+		}
+		op, err := v.records.put(key, next, revision)
+		if err != nil {
+			return ProviderInfo{}, err
+		}
+		_, err = v.store.Commit(ctx, op)
+		if err == nil {
+			v.putSecretInForce(p.Name(), next)
+			v.log.LogAttrs(ctx, slog.LevelInfo, "client secret rotated", slog.String("provider", p.Name()), slog.Duration("grace", grace))
+			return v.describeProvider(p), nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return ProviderInfo{}, err
+		}
+	}
+	return ProviderInfo{}, fmt.Errorf("rotate a client secret: %w, %d times in a row", store.ErrConflict, maxConflicts)
+}
+
+func checkRotation(p *provider.Provider, clientSecret secret.String, grace time.Duration) error {
+	if p.ClientSecret().IsZero() {
+		return invalid(InvalidProvider, "provider", "has no client secret here")
+	}
+	if text := clientSecret.Reveal(); text == "" || len(text) > maxClientSecret || !isPrintable(text) {
+		return invalid(InvalidClientSecret, "client_secret", "1 to 4096 bytes of printable UTF-8")
+	}
+	if grace < 0 || grace > MaxSecretGrace {
+		return invalid(InvalidGrace, "grace", "0 to 30 days")
+	}
+	return nil
+}
+
+// secretKey returns where a provider's rotated secret lies, and the keyed hash of
+// the configured one.
+func (v *Vault) secretKey(p *provider.Provider) (key store.Key, configured string, err error) {
+	id, err := v.blind.provider(p.Name())
+	if err != nil {
+		return store.Key{}, "", err
+	}
+	configured, err = v.records.keyring.Blind("configured client secret", p.Name(), p.ClientSecret().Reveal())
+	return store.Key{Kind: kindSecrets, ID: id}, configured, err
+}
+
+// loadSecret reads what is in force for a provider.
+func (v *Vault) loadSecret(ctx context.Context, p *provider.Provider) error {
+	if p.ClientSecret().IsZero() {
+		return nil
+	}
+	key, configured, err := v.secretKey(p)
+	if err != nil {
+		return err
+	}
+	stored := new(storagev1.ClientSecret)
+	_, err = v.records.get(ctx, key, stored)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if string(stored.GetConfigured()) != configured {
+		v.log.LogAttrs(ctx, slog.LevelInfo, "the configuration has another client secret than when one was rotated; the configuration's is in force", slog.String("provider", p.Name()))
+		return nil
+	}
+	v.putSecretInForce(p.Name(), stored)
+	return nil
+}
+
+// putSecretInForce also lets in what a wrong secret has kept out.
+func (v *Vault) putSecretInForce(name string, r *storagev1.ClientSecret) {
+	v.secrets.set(name, r)
+	v.breakers[name].reset()
+	v.queues[name].due.wakeBy(v.now())
+}
+
+// runSecrets puts into force what other processes rotate, until ctx ends.
+func (v *Vault) runSecrets(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := v.followSecrets(ctx)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrCompacted) {
+			v.log.LogAttrs(ctx, slog.LevelError, "rotated client secrets not followed", slog.Any("cause", err))
+			pause(ctx, faultPause)
+		}
+	}
+}
+
+func (v *Vault) followSecrets(ctx context.Context) error {
+	kind := store.Key{Kind: kindSecrets}
+	page, err := v.store.List(ctx, kind, "", 1)
+	if err != nil {
+		return err
+	}
+	for _, p := range v.providers {
+		if err := v.loadSecret(ctx, p); err != nil {
+			return err
+		}
+	}
+	for event, err := range v.store.Watch(ctx, kind, page.Revision) {
+		if err != nil {
+			return err
+		}
+		for name, p := range v.providers {
+			if id, err := v.blind.provider(name); err != nil || id != event.Key.ID {
+				continue
+			}
+			if err := v.loadSecret(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

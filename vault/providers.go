@@ -1,0 +1,64 @@
+package vault
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tokenvault/tokenvault/vault/provider"
+)
+
+// ProviderInfo is what operators are told of a provider.
+type ProviderInfo struct {
+	Name, DisplayName string
+	// RedirectURI is to be registered at the provider. Empty: nobody can connect
+	// an account in a browser.
+	RedirectURI string
+	// GrantTypes are those by which accounts can be connected, as in RFC 6749 and
+	// RFC 8628. Empty: API keys only.
+	GrantTypes []string
+	APIKeys    bool
+	Scopes     []string
+	Variables  []string
+	// SecretRotateTime is when the client secret was last rotated. Zero: never.
+	SecretRotateTime time.Time
+	// Problem is what is wrong at the moment, in a sentence. Empty: nothing is
+	// known to be.
+	Problem string
+}
+
+// ListProviders returns the configured providers, sorted by name, that visible
+// reports true for. Nil: all.
+func (v *Vault) ListProviders(visible func(name string) bool) []ProviderInfo {
+	var infos []ProviderInfo
+	for _, name := range slices.Sorted(maps.Keys(v.providers)) {
+		if visible == nil || visible(name) {
+			infos = append(infos, v.describeProvider(v.providers[name]))
+		}
+	}
+	return infos
+}
+
+func (v *Vault) describeProvider(p *provider.Provider) ProviderInfo {
+	d := p.Definition()
+	info := ProviderInfo{
+		Name:             p.Name(),
+		DisplayName:      p.DisplayName(),
+		APIKeys:          p.HasAPIKey(),
+		Scopes:           p.ScopesFor(nil),
+		Variables:        slices.Sorted(maps.Keys(d.Variables)),
+		SecretRotateTime: v.secrets.rotateTime(p.Name()),
+	}
+	if p.HasOAuth() {
+		info.RedirectURI = p.RedirectURL()
+		info.GrantTypes = p.GrantTypes()
+	}
+	if cause, closed := v.breakers[p.Name()].closed(v.now()); closed {
+		info.Problem = fmt.Sprintf("%s has failed several times in a row and is asked again from time to time.", p.DisplayName())
+		if provider.KindOf(cause) == provider.Misconfigured {
+			info.Problem = misconfigured(p, cause).Message
+		}
+	}
+	return info
+}
