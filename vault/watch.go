@@ -120,11 +120,12 @@ func (v *Vault) newWatcher(ctx context.Context, r WatchRequest, yield func(Chang
 	}
 	w.at = position{page.Revision, v.now()}
 	if r.ResumeToken != "" {
-		if w.at, err = parseResumeToken(r.ResumeToken); err != nil {
+		var vault string
+		if w.at, vault, err = parseResumeToken(r.ResumeToken); err != nil {
 			return nil, err
 		}
-		if w.at.revision > page.Revision {
-			return nil, errResumeTokenExpired() // of a database that was there before a restore
+		if w.at.revision > page.Revision || vault != tenant[:vaultMark] {
+			return nil, errResumeTokenExpired() // of a database that was there before a restore, or another
 		}
 	}
 	return w, nil
@@ -171,8 +172,8 @@ type logged struct {
 
 // catchUp reads the change log from where the watcher is.
 func (w *watcher) catchUp(ctx context.Context) error {
-	if w.v.now().Sub(w.at.time) > ChangeRetention-skew {
-		return errResumeTokenExpired()
+	if away := w.v.now().Sub(w.at.time); away > ChangeRetention-skew || away < -skew {
+		return errResumeTokenExpired() // too long, or the clock was set back: the log cannot be read from there
 	}
 	var missed []logged
 	var upTo position
@@ -187,6 +188,11 @@ func (w *watcher) catchUp(ctx context.Context) error {
 		}
 		for _, rec := range page.Records {
 			after = rec.Key.ID
+			if at, _, ok := changeEntry(after); ok && rec.Revision <= w.at.revision && at.Sub(w.at.time) > skew {
+				// What had this revision when the watcher was there was something
+				// else: a backup was restored since.
+				return errResumeTokenExpired()
+			}
 			if rec.Revision > w.at.revision && rec.Revision <= upTo.revision && w.isOurs(after) {
 				missed = append(missed, logged{after, rec.Revision})
 			}
@@ -250,7 +256,7 @@ func (w *watcher) deliver(ctx context.Context, entry logged) error {
 }
 
 func (w *watcher) hand(change Change) error {
-	change.ResumeToken = w.at.token()
+	change.ResumeToken = w.at.token(w.tenant)
 	if !w.yield(change, nil) {
 		return errStopped
 	}
@@ -280,20 +286,23 @@ func describeChange(record *storagev1.Change) Change {
 	return change
 }
 
-// A resume token is a revision and a time, 16 bytes in base64url. It is no secret
+// A resume token is a revision, a time, and the beginning of the tenant's blind
+// name, which no other vault has for it: 24 bytes in base64url. It is no secret
 // and gives no right: it only says from where to go on.
 
-func (p position) token() string {
+const vaultMark = 8
+
+func (p position) token(tenant string) string {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(p.revision))
-	return base64.RawURLEncoding.EncodeToString(append(raw, timeKey(p.time)...))
+	return base64.RawURLEncoding.EncodeToString(append(append(raw, timeKey(p.time)...), tenant[:vaultMark]...))
 }
 
-func parseResumeToken(token string) (position, error) {
+func parseResumeToken(token string) (p position, vault string, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) != 16 || raw[0] > 127 || raw[8] > 127 {
-		return position{}, invalid(InvalidResumeToken, "resume_token", "is not a resume_token of an earlier answer")
+	if err != nil || len(raw) != 16+vaultMark || raw[0] > 127 || raw[8] > 127 {
+		return position{}, "", invalid(InvalidResumeToken, "resume_token", "is not a resume_token of an earlier answer")
 	}
-	return position{store.Revision(binary.BigEndian.Uint64(raw)), keyTime(string(raw[8:]))}, nil
+	return position{store.Revision(binary.BigEndian.Uint64(raw)), keyTime(string(raw[8:16]))}, string(raw[16:]), nil
 }
 
 func errResumeTokenExpired() *Error {
