@@ -22,10 +22,14 @@ type guard struct {
 	report   reporter
 	// stopping ends when the server begins to stop.
 	stopping context.Context
+	// calls counts those with one answer.
+	calls *underway
 }
 
 // unary guards calls with one request and one answer.
 func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	g.calls.enter()
+	defer g.calls.leave()
 	ctx, err := g.admit(ctx, info.FullMethod)
 	if err == nil {
 		err = authorize(ctx, req)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,6 +39,7 @@ type Server struct {
 	health  *health.Server
 	inside  *bufconn.Listener
 	endAll  context.CancelFunc // of streams
+	calls   *underway
 }
 
 // Limits of the listeners.
@@ -49,6 +52,7 @@ const (
 	streamWorkers = 32
 	minPing       = 20 * time.Second // clients that ping more often are cut off
 	stopPatience  = 10 * time.Second // for calls under way at the end
+	readPatience  = time.Second      // for readers of streams, when there are none
 	handshakeTime = 10 * time.Second
 )
 
@@ -60,13 +64,15 @@ func New(c Config) *Server {
 	}
 	report := reporter{log: log}
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
+	calls := newUnderway()
 	guardOf := func(l listener) guard {
-		return guard{listener: l, methods: methods(), policy: c.Policy, report: report, stopping: stopping}
+		return guard{listener: l, methods: methods(), policy: c.Policy, report: report, stopping: stopping, calls: calls}
 	}
 	s := &Server{
 		public:  newGRPC(guardOf(publicListener)),
 		gateway: newGRPC(guardOf(gatewayListener)),
 		endAll:  endAll,
+		calls:   calls,
 		health:  health.NewServer(),
 		inside:  bufconn.Listen(insideBuffer),
 	}
@@ -109,8 +115,15 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- s.public.Serve(lis) }()
-	go func() { failed <- s.gateway.Serve(s.inside) }()
+	serve := func(g *grpc.Server, lis net.Listener) {
+		err := g.Serve(lis)
+		if errors.Is(err, grpc.ErrServerStopped) {
+			err = nil // stopped before it had begun
+		}
+		failed <- err
+	}
+	go serve(s.public, lis)
+	go serve(s.gateway, s.inside)
 	select {
 	case <-ctx.Done():
 		s.stop()
@@ -121,6 +134,8 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	}
 }
 
+// stop waits for calls under way, and only for a moment for streams: one whose
+// reader does not read would not end at all.
 func (s *Server) stop() {
 	s.health.Shutdown()
 	s.endAll()
@@ -134,9 +149,45 @@ func (s *Server) stop() {
 	defer patience.Stop()
 	select {
 	case <-stopped:
+		return
 	case <-patience.C:
-		s.public.Stop()
-		s.gateway.Stop()
-		<-stopped
+	case <-s.calls.none():
+		readers := time.NewTimer(readPatience)
+		defer readers.Stop()
+		select {
+		case <-stopped:
+			return
+		case <-readers.C:
+		}
 	}
+	s.public.Stop()
+	s.gateway.Stop()
+	<-stopped
+}
+
+// underway counts calls with one answer.
+type underway struct {
+	n       atomic.Int64
+	awaited atomic.Bool
+	endOnce sync.Once
+	ended   chan struct{}
+}
+
+func newUnderway() *underway { return &underway{ended: make(chan struct{})} }
+
+func (u *underway) enter() { u.n.Add(1) }
+
+func (u *underway) leave() {
+	if u.n.Add(-1) == 0 && u.awaited.Load() {
+		u.endOnce.Do(func() { close(u.ended) })
+	}
+}
+
+// none returns a channel that is closed once none is under way.
+func (u *underway) none() <-chan struct{} {
+	u.awaited.Store(true)
+	if u.n.Load() == 0 {
+		u.endOnce.Do(func() { close(u.ended) })
+	}
+	return u.ended
 }
