@@ -16,6 +16,7 @@ type meaning struct {
 const (
 	rfc6749  = "RFC 6749, section 5.2"
 	rfc6749a = "RFC 6749, section 4.1.2.1"
+	rfc8628  = "RFC 8628, section 3.5"
 	github   = "https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors"
 	slack    = "https://docs.slack.dev/reference/methods/oauth.v2.access"
 )
@@ -43,6 +44,9 @@ func meanings() []meaning {
 		{"bad_client_secret", Misconfigured, slack},
 		{"bad_redirect_uri", Misconfigured, slack},
 		{"access_denied", Denied, rfc6749a},
+		{"authorization_pending", Pending, rfc8628},
+		{"slow_down", Pending, rfc8628},
+		{"expired_token", InvalidGrant, rfc8628},
 		{"server_error", Transient, rfc6749a},
 		{"temporarily_unavailable", Transient, rfc6749a},
 	}

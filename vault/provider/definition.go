@@ -14,6 +14,9 @@ const (
 	ClientAuthBasic ClientAuth = "basic" // HTTP basic authentication
 	ClientAuthPost  ClientAuth = "post"  // client_id and client_secret in the body
 	ClientAuthNone  ClientAuth = "none"  // a public client: client_id alone
+
+	// ClientAuthPrivateKeyJWT is a JWT signed with the client's key (RFC 7523).
+	ClientAuthPrivateKeyJWT ClientAuth = "private_key_jwt"
 )
 
 // PKCE is the code challenge method (RFC 7636).

@@ -79,18 +79,22 @@ func (p *Provider) withMetadata(m metadata) (Endpoints, error) {
 	}
 	e.TellsIssuer = m.TellsIssuer
 	if e.ClientAuth == "" {
-		e.ClientAuth = m.clientAuth()
+		e.ClientAuth = m.clientAuth(p.assertions != nil)
 	}
 	if e.ClientAuth == "" {
-		return Endpoints{}, &Error{Kind: Misconfigured, Op: "discovery", Err: errors.New("the provider takes a client secret in no way that the vault knows; set client_auth")}
+		return Endpoints{}, &Error{Kind: Misconfigured, Op: "discovery", Err: errors.New("the provider takes neither client secret nor key in a way that the vault knows; set client_auth")}
 	}
 	return e, nil
 }
 
-// clientAuth returns how a client with a secret authenticates. Empty: in no way
-// that is known.
-func (m metadata) clientAuth() ClientAuth {
+// clientAuth returns how a client with a secret, or one with a key,
+// authenticates. Empty: in no way that is known.
+func (m metadata) clientAuth(withKey bool) ClientAuth {
 	switch {
+	case withKey && slices.Contains(m.AuthMethods, "private_key_jwt"):
+		return ClientAuthPrivateKeyJWT
+	case withKey:
+		return ""
 	case len(m.AuthMethods) == 0, // RFC 8414, section 2: the default
 		slices.Contains(m.AuthMethods, "client_secret_basic"):
 		return ClientAuthBasic

@@ -19,6 +19,8 @@ const (
 	Misconfigured
 	// Denied: the person or the provider has said no.
 	Denied
+	// Pending: the person has not decided yet.
+	Pending
 )
 
 // String names the kind in the log.
@@ -30,6 +32,8 @@ func (k Kind) String() string {
 		return "misconfigured"
 	case Denied:
 		return "denied"
+	case Pending:
+		return "pending"
 	default:
 		return "transient"
 	}

@@ -20,8 +20,13 @@ type Config struct {
 	Name       string
 	Definition Definition
 	ClientID   string
-	// ClientSecret is empty with ClientAuthNone only.
+	// ClientSecret is empty with ClientAuthNone and ClientAuthPrivateKeyJWT only.
 	ClientSecret secret.String
+	// ClientKey is the client's private key in PEM, with ClientAuthPrivateKeyJWT
+	// only: RSA, P-256, P-384, P-521 or Ed25519.
+	ClientKey secret.String
+	// ClientKeyID names the key to the provider (kid). May be empty.
+	ClientKeyID string
 	// RedirectURL is the redirect URI, as registered at the provider.
 	RedirectURL string
 	// Transport carries the requests to the provider. Nil: one that goes straight
@@ -46,7 +51,8 @@ type Provider struct {
 	tokens *http.Client // for the token endpoint
 	plain  *http.Client // for everything else
 
-	discovery *discoverer
+	discovery  *discoverer
+	assertions *assertions // nil: the client has no key
 }
 
 // New returns the Provider of a configuration, or an error that says what is
@@ -74,19 +80,13 @@ func New(c Config) (*Provider, error) {
 	if k := c.Definition.APIKey; k != nil && k.Pattern != "" {
 		p.keyPattern = matcher(k.Pattern) // validated
 	}
-	transport := agent{c.Transport}
-	if c.Transport == nil {
-		transport.next = newTransport(c.Definition.AllowPrivateNetwork)
+	if !c.ClientKey.IsZero() {
+		var err error
+		if p.assertions, err = newAssertions(c.ClientID, c.ClientKey, c.ClientKeyID); err != nil {
+			return nil, fmt.Errorf("provider: client key %w", err)
+		}
 	}
-	p.tokens = &http.Client{
-		Transport: tokenRequest{
-			next:   normaliser{next: transport, pointer: c.Definition.TokenPointer, asked: c.Definition.tellings()},
-			params: c.Definition.TokenParams, format: c.Definition.TokenFormat,
-		},
-		Timeout: answerTime, CheckRedirect: noRedirects,
-	}
-	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
-	p.discovery = &discoverer{client: p.plain, allowPrivate: c.Definition.AllowPrivateNetwork, known: map[string]discovered{}}
+	p.connect()
 	bound, err := p.With(nil)
 	var missing *ParamError
 	if errors.As(err, &missing) {
@@ -105,18 +105,42 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
+// connect makes the clients that speak to the provider.
+func (p *Provider) connect() {
+	d := p.config.Definition
+	transport := agent{p.config.Transport}
+	if transport.next == nil {
+		transport.next = newTransport(d.AllowPrivateNetwork)
+	}
+	p.tokens = &http.Client{
+		Transport: tokenRequest{
+			next:   normaliser{next: transport, pointer: d.TokenPointer, asked: d.tellings()},
+			params: d.TokenParams, format: d.TokenFormat, assertions: p.assertions,
+		},
+		Timeout: answerTime, CheckRedirect: noRedirects,
+	}
+	p.plain = &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: sameSite}
+	p.discovery = &discoverer{client: p.plain, allowPrivate: d.AllowPrivateNetwork, known: map[string]discovered{}}
+}
+
 // checkClient checks the id and the secret. Both may be left out together where
 // the provider takes API keys: then it is used with those alone.
 func (c Config) checkClient() error {
 	d := c.Definition
-	if c.ClientID == "" && c.ClientSecret.IsZero() && d.APIKey != nil {
+	if c.ClientID == "" && c.ClientSecret.IsZero() && c.ClientKey.IsZero() && d.APIKey != nil {
 		return nil
 	}
 	if !d.HasOAuth() {
 		return errors.New("provider: knows API keys only, and needs neither client id nor client secret")
 	}
-	if c.ClientID == "" || c.ClientSecret.IsZero() != (d.ClientAuth == ClientAuthNone) {
-		return errors.New("provider: needs a client id, and a client secret unless client_auth is none")
+	withKey := d.ClientAuth == ClientAuthPrivateKeyJWT || d.ClientAuth == "" && !c.ClientKey.IsZero()
+	switch {
+	case c.ClientID == "":
+		return errors.New("provider: needs a client id")
+	case c.ClientKey.IsZero() == withKey:
+		return errors.New("provider: a client key and client_auth private_key_jwt go together")
+	case c.ClientSecret.IsZero() != (withKey || d.ClientAuth == ClientAuthNone):
+		return errors.New("provider: needs a client secret, unless client_auth is none or private_key_jwt")
 	}
 	return nil
 }
@@ -215,17 +239,12 @@ func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
 }
 
 func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOption {
-	wanted := p.ScopesFor(r.Scopes)
 	var options []oauth2.AuthCodeOption
 	for name, value := range p.definition.AuthorizeParams {
 		options = append(options, oauth2.SetAuthURLParam(name, value))
 	}
-	if len(wanted) > 0 {
-		separator := p.definition.ScopeSeparator
-		if separator == "" {
-			separator = " "
-		}
-		options = append(options, oauth2.SetAuthURLParam("scope", strings.Join(slices.Clone(wanted), separator)))
+	if wanted := p.scopeText(p.ScopesFor(r.Scopes)); wanted != "" {
+		options = append(options, oauth2.SetAuthURLParam("scope", wanted))
 	}
 	if r.LoginHint != "" {
 		options = append(options, oauth2.SetAuthURLParam("login_hint", r.LoginHint))
@@ -234,6 +253,15 @@ func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOpt
 		options = append(options, oauth2.S256ChallengeOption(r.Verifier.Reveal()))
 	}
 	return options
+}
+
+// scopeText writes scopes as the provider reads them.
+func (p *Provider) scopeText(scopes []string) string {
+	separator := p.definition.ScopeSeparator
+	if separator == "" {
+		separator = " "
+	}
+	return strings.Join(scopes, separator)
 }
 
 // ScopesFor returns what a request asks for that names those scopes: them, or

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -33,25 +32,9 @@ func (p *Provider) Revoke(ctx context.Context, t Token) error {
 
 func (p *Provider) revoke(ctx context.Context, e Endpoints, token secret.String, hint string) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {hint}}
-	if e.ClientAuth != ClientAuthBasic {
-		form.Set("client_id", p.config.ClientID)
-	}
-	if e.ClientAuth == ClientAuthPost {
-		form.Set("client_secret", p.config.ClientSecret.Reveal())
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.RevokeURL, strings.NewReader(form.Encode()))
+	resp, err := p.post(ctx, "revocation", e, e.RevokeURL, form)
 	if err != nil {
-		return &Error{Op: "revocation", Err: errors.New("revoke_url is not a URL")}
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if e.ClientAuth == ClientAuthBasic {
-		// RFC 6749, section 2.3.1: both are form-encoded first.
-		req.SetBasicAuth(url.QueryEscape(p.config.ClientID), url.QueryEscape(p.config.ClientSecret.Reveal()))
-	}
-	client := http.Client{Transport: p.plain.Transport, Timeout: p.plain.Timeout, CheckRedirect: noRedirects}
-	resp, err := client.Do(req)
-	if err != nil {
-		return &Error{Op: "revocation", Err: cause(err)}
+		return err
 	}
 	if err := resp.Body.Close(); err != nil {
 		return &Error{Op: "revocation", Err: err}

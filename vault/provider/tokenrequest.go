@@ -10,15 +10,18 @@ import (
 )
 
 // tokenRequest rewrites what x/oauth2 sends to a token endpoint as the
-// definition wants it: with parameters of its own, or as JSON.
+// definition wants it: with parameters of its own, with a client assertion, or as
+// JSON.
 type tokenRequest struct {
 	next   http.RoundTripper
 	params map[string]string
 	format TokenFormat
+	// assertions authenticate the client. Nil: it has no key.
+	assertions *assertions
 }
 
 func (r tokenRequest) RoundTrip(req *http.Request) (*http.Response, error) {
-	if len(r.params) == 0 && r.format != TokenFormatJSON {
+	if len(r.params) == 0 && r.format != TokenFormatJSON && r.assertions == nil {
 		return r.next.RoundTrip(req)
 	}
 	body, err := io.ReadAll(req.Body)
@@ -34,6 +37,14 @@ func (r tokenRequest) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	for name, value := range r.params {
 		form.Set(name, value)
+	}
+	if r.assertions != nil {
+		assertion, err := r.assertions.sign(req.URL.String())
+		if err != nil {
+			return nil, err
+		}
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", assertion)
 	}
 	req = req.Clone(req.Context())
 	text := form.Encode()

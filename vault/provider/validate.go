@@ -52,18 +52,18 @@ func (d Definition) Validate() []FieldError {
 // oauth checks what the authorization server is sent.
 func (c *checker) oauth() {
 	d := c.d
-	c.url("authorize_url", d.AuthorizeURL, !d.discovers())
+	c.url("authorize_url", d.AuthorizeURL, !d.discovers() && d.DeviceURL == "")
 	c.url("token_url", d.TokenURL, !d.discovers())
 	c.url("revoke_url", d.RevokeURL, false)
 	c.url("device_url", d.DeviceURL, false)
 	c.url("issuer", d.Issuer, false)
 	switch d.ClientAuth {
-	case ClientAuthBasic, ClientAuthPost, ClientAuthNone:
+	case ClientAuthBasic, ClientAuthPost, ClientAuthNone, ClientAuthPrivateKeyJWT:
 	default:
 		if d.ClientAuth == "" && d.discovers() {
 			break // from the metadata
 		}
-		c.fail("client_auth", "write basic (HTTP basic authentication), post (id and secret in the body) or none (public client), as the provider's documentation says")
+		c.fail("client_auth", "write basic (HTTP basic authentication), post (id and secret in the body), private_key_jwt (a key of the client) or none (public client), as the provider's documentation says")
 	}
 	switch d.TokenFormat {
 	case "", TokenFormatForm, TokenFormatJSON:
