@@ -1,6 +1,10 @@
 package config_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"strings"
@@ -16,13 +20,29 @@ func source() config.Source {
 	return config.Source{
 		LookupEnv: func(name string) (string, bool) { return "canary", name == "SECRET" },
 		ReadFile: func(path string) ([]byte, error) {
-			if path == "/etc/vault/master.key" {
+			switch path {
+			case "/etc/vault/master.key":
 				return []byte(key + "\n"), nil
+			case "/etc/vault/client.pem":
+				return clientKey(), nil
 			}
 			return nil, fs.ErrNotExist
 		},
 		RPCs: []string{"Connect", "GetCredentials"},
 	}
+}
+
+// clientKey returns a private key in PEM.
+func clientKey() []byte {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
 const good = `listen: {grpc: "127.0.0.1:9090", http: "[::1]:8080"}
@@ -84,6 +104,17 @@ func TestAnIssuerAloneIsAProvider(t *testing.T) {
 	}
 }
 
+func TestAClientAuthenticatesWithAKey(t *testing.T) {
+	text := strings.Replace(good, "    client_secret: env:SECRET\n", "    client_auth: private_key_jwt\n    client_key: file:client.pem\n    client_key_id: key-1\n", 1)
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Providers[0]; p.ClientKey.IsZero() || p.ClientKeyID != "key-1" || !p.ClientSecret.IsZero() {
+		t.Errorf("provider = %+v", p)
+	}
+}
+
 func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 	for _, row := range []struct {
 		name, old, new string
@@ -104,6 +135,10 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"wrong provider URL", `    client_id: "1"`, "    token_url: http://x.example\n    client_id: \"1\"", ":11: providers.mailchimp.token_url: must begin with https://"},
 		{"an issuer without TLS", `    client_id: "1"`, "    issuer: http://id.example\n    client_id: \"1\"", ":11: providers.mailchimp.issuer: must begin with https://"},
 		{"an issuer without a secret", "  mailchimp:\n", "  acme:\n    issuer: https://id.example\n    client_id: x\n  mailchimp:\n", ":10: providers.acme.client_secret: write a reference"},
+		{"a key that is none", `    client_secret: env:SECRET`, "    client_auth: private_key_jwt\n    client_key: env:SECRET", ":13: providers.mailchimp.client_key: what it names is not a private key in PEM"},
+		{"a key and a secret", `    client_secret: env:SECRET`, "    client_secret: env:SECRET\n    client_auth: private_key_jwt\n    client_key: file:client.pem", ":12: providers.mailchimp.client_secret: must be left out"},
+		{"a key without its method", `    client_secret: env:SECRET`, "    client_secret: env:SECRET\n    client_key: file:client.pem", ":13: providers.mailchimp.client_key: needs client_auth: private_key_jwt"},
+		{"an inline key", `    client_secret: env:SECRET`, "    client_auth: private_key_jwt\n    client_key: canary", ":13: providers.mailchimp.client_key: write a reference"},
 		{"a duration of another kind", `    client_id: "1"`, "    refresh: {lifetime: 1h,\n      grace: 90 seconds}\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.grace: must be a duration"},
 		{"a duration without its unit", `    client_id: "1"`, "    refresh:\n      idle_limit: 90\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.idle_limit: must be a duration"},
 		{"a variable without a pattern", `    client_id: "1"`, "    variables:\n      shop:\n        default: x\n    client_id: \"1\"", ":12: providers.mailchimp.variables.shop.pattern: is missing"},

@@ -25,6 +25,8 @@ type fileProvider struct {
 	Template            string `yaml:"template"`
 	ClientID            string `yaml:"client_id"`
 	ClientSecret        string `yaml:"client_secret"`
+	ClientKey           string `yaml:"client_key"`
+	ClientKeyID         string `yaml:"client_key_id"`
 	provider.Definition `yaml:",inline"`
 }
 

@@ -210,7 +210,7 @@ func (r *reader) provider(name string, p fileProvider, templates map[string]prov
 func (r *reader) client(path []string, p fileProvider, c *provider.Config) {
 	id, key := append(slices.Clone(path), "client_id"), append(slices.Clone(path), "client_secret")
 	switch {
-	case c.Definition.APIKey != nil && p.ClientID == "" && p.ClientSecret == "":
+	case c.Definition.APIKey != nil && p.ClientID == "" && p.ClientSecret == "" && p.ClientKey == "":
 		return
 	case c.Definition.APIKey != nil && !c.Definition.HasOAuth():
 		if p.ClientID != "" {
@@ -224,13 +224,33 @@ func (r *reader) client(path []string, p fileProvider, c *provider.Config) {
 		r.fail(id, "is missing: write the id that the provider gave your app, in quotes if it is a number")
 	}
 	c.ClientID = p.ClientID
-	if c.Definition.ClientAuth == provider.ClientAuthNone {
-		if p.ClientSecret != "" {
-			r.fail(key, "must be left out with client_auth: none")
-		}
-		return
+	r.clientAuth(path, p, c)
+}
+
+// clientAuth reads what the client authenticates with: a secret, a key, or
+// nothing.
+func (r *reader) clientAuth(path []string, p fileProvider, c *provider.Config) {
+	key, secret := append(slices.Clone(path), "client_key"), append(slices.Clone(path), "client_secret")
+	auth := c.Definition.ClientAuth
+	withKey := auth == provider.ClientAuthPrivateKeyJWT || auth == "" && p.ClientKey != ""
+	if p.ClientKey != "" && !withKey {
+		r.fail(key, "needs client_auth: private_key_jwt")
 	}
-	c.ClientSecret, _ = r.secret(key, p.ClientSecret)
+	if p.ClientSecret != "" && (withKey || auth == provider.ClientAuthNone) {
+		r.fail(secret, "must be left out with client_key, and with client_auth: none")
+	}
+	switch {
+	case withKey:
+		c.ClientKeyID = p.ClientKeyID
+		var ok bool
+		if c.ClientKey, ok = r.secret(key, p.ClientKey); ok {
+			if err := provider.CheckClientKey(c.ClientKey); err != nil {
+				r.fail(key, "what it names %v", err)
+			}
+		}
+	case auth != provider.ClientAuthNone:
+		c.ClientSecret, _ = r.secret(secret, p.ClientSecret)
+	}
 }
 
 func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []access.Rule {
