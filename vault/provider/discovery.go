@@ -82,9 +82,7 @@ func (d discovered) answer() (metadata, error) {
 
 // peek returns what is known already.
 func (d *discoverer) peek(issuer string) (m metadata, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	known := d.known[issuer]
+	known := d.knownOf(issuer)
 	return known.metadata, !known.got.IsZero()
 }
 
@@ -92,14 +90,15 @@ func (d *discoverer) peek(issuer string) (m metadata, ok bool) {
 // asked once; while it is down, what it told last serves.
 func (d *discoverer) lookUp(ctx context.Context, issuer string) (metadata, error) {
 	now := time.Now()
-	d.mu.Lock()
-	known := d.known[issuer]
-	d.mu.Unlock()
+	known := d.knownOf(issuer)
 	if !known.due(now) {
 		return known.answer()
 	}
 	// The request belongs to all who wait for it: it does not end with one.
 	flight := d.flights.DoChan(issuer, func() (any, error) {
+		if known := d.knownOf(issuer); !known.due(time.Now()) {
+			return known.answer() // another flight has ended meanwhile
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metadataTime)
 		defer cancel()
 		return d.ask(ctx, issuer).answer()
@@ -114,6 +113,12 @@ func (d *discoverer) lookUp(ctx context.Context, issuer string) (metadata, error
 		m, _ := result.Val.(metadata)
 		return m, result.Err
 	}
+}
+
+func (d *discoverer) knownOf(issuer string) discovered {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known[issuer]
 }
 
 // ask asks the provider and notes what comes of it.
