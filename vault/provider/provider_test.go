@@ -110,6 +110,37 @@ func TestSecretsAreNotSentAfterARedirect(t *testing.T) {
 	}
 }
 
+func TestAnAccessTokenGoesWithItsRefreshToken(t *testing.T) {
+	both := provider.Token{AccessToken: secret.New("at"), RefreshToken: secret.New("rt")}
+	for _, row := range []struct {
+		name            string
+		token           provider.Token
+		refresh, access int
+		want            bool
+	}{
+		{"both are revoked", both, 200, 200, true},
+		{"the access token is gone already", both, 200, 400, true},
+		{"access tokens are not taken", both, 200, 404, true},
+		{"the access token is left", both, 200, 503, false},
+		{"nothing is revoked", both, 400, 400, false},
+		{"the refresh token is left", both, 503, 200, false},
+		{"there is no refresh token", provider.Token{AccessToken: secret.New("at")}, 200, 400, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.FormValue("token_type_hint") == "refresh_token" {
+					w.WriteHeader(row.refresh)
+				} else {
+					w.WriteHeader(row.access)
+				}
+			}, nil)
+			if err := p.Revoke(t.Context(), row.token); (err == nil) != row.want {
+				t.Errorf("error = %v, want none: %v", err, row.want)
+			}
+		})
+	}
+}
+
 func TestTheLookUpFollowsARedirectOnItsHost(t *testing.T) {
 	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/me" {

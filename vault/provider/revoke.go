@@ -27,7 +27,23 @@ func (p *Provider) Revoke(ctx context.Context, t Token) error {
 	if t.AccessToken.IsZero() {
 		return refreshErr
 	}
-	return errors.Join(refreshErr, p.revoke(ctx, e, t.AccessToken, "access_token"))
+	accessErr := p.revoke(ctx, e, t.AccessToken, "access_token")
+	if !t.RefreshToken.IsZero() && refreshErr == nil && wentAlong(accessErr) {
+		accessErr = nil
+	}
+	return errors.Join(refreshErr, accessErr)
+}
+
+// wentAlong reports whether a provider that has revoked a refresh token refuses
+// the access token as one that it does not know any more, or never takes here
+// (RFC 7009, sections 2.1 and 2.2.1).
+func wentAlong(err error) bool {
+	switch StatusOf(err) {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound:
+		return true
+	default:
+		return false
+	}
 }
 
 func (p *Provider) revoke(ctx context.Context, e Endpoints, token secret.String, hint string) error {
