@@ -141,6 +141,34 @@ func TestADefaultStandsInForAValue(t *testing.T) {
 	}
 }
 
+func TestASecretCanBeReplaced(t *testing.T) {
+	var sent []string
+	p, err := New(Config{Name: "shop", Definition: shopDefinition(), ClientID: "id", ClientSecret: canary(),
+		Transport: inProcess(func(w http.ResponseWriter, r *http.Request) {
+			sent = append(sent, r.FormValue("client_secret"))
+			_, _ = w.Write([]byte(`{"access_token":"at"}`))
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated := p.WithSecret(secret.New("new-canary"))
+	for _, p := range []*Provider{rotated, p} {
+		bound, err := p.With(map[string]string{"shop": "acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bound.Refresh(t.Context(), secret.New("rt")); err != nil {
+			t.Fatal(err)
+		}
+		if err := bound.Revoke(t.Context(), Token{AccessToken: secret.New("at")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"new-canary", "new-canary", "client-canary", "client-canary"}, sent); diff != "" {
+		t.Errorf("secrets sent (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatStandsInURLsIsLimited(t *testing.T) {
 	for _, row := range []struct {
 		name, tokenURL, pattern, path string
