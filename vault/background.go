@@ -31,16 +31,18 @@ const (
 )
 
 // providerQueues is the background's work for one provider: connections that are
-// due, and revocations that the provider has not confirmed.
+// due, revocations that the provider has not confirmed, and device flows whose
+// person has not decided.
 type providerQueues struct {
-	due, revocations *queue
+	due, revocations, devices *queue
 }
 
-// run works both off until ctx ends.
+// run works all off until ctx ends.
 func (q providerQueues) run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { q.due.run(ctx) })
 	loops.Go(func() { q.revocations.run(ctx) })
+	loops.Go(func() { q.devices.run(ctx) })
 	loops.Wait()
 }
 
@@ -185,6 +187,9 @@ func (v *Vault) newQueues(p *provider.Provider) (providerQueues, error) {
 		}),
 		revocations: v.newQueue(store.Key{Kind: kindRevocations, ID: prefix}, neverClosed, func(ctx context.Context, rec store.Record) error {
 			return v.workRevocation(ctx, p, rec)
+		}),
+		devices: v.newQueue(store.Key{Kind: kindDevices, ID: prefix}, neverClosed, func(ctx context.Context, rec store.Record) error {
+			return v.workDevice(ctx, p, rec)
 		}),
 	}, nil
 }

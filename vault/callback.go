@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
@@ -155,28 +156,34 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 		return nil, err
 	}
 	asked := v.now()
-	token, err := v.redeem(ctx, f.provider, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+	token, err := redeem(ctx, v, f.provider, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
 		return p.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
 	})
 	if err != nil {
 		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
 	}
-	grant := grantRecord(token, asked, f.provider.Definition().Refresh.Lifetime)
-	grant.Params = f.session.GetParams()
-	if grant.Scopes == nil {
-		// What is left out is as it was asked for (RFC 6749, section 5.1).
-		grant.Scopes = f.provider.ScopesFor(f.session.GetScopes())
-	}
-	conn, err := v.storeCandidate(ctx, f, id, grant)
-	if err != nil {
-		return nil, errors.Join(err, v.giveBack(ctx, f, grant))
-	}
-	return v.settleAfterConsent(ctx, f.provider, id, conn)
+	return v.keep(ctx, f.provider, id, f.session, newGrant(f.provider, f.session.Session, token, asked))
 }
 
-// giveBack has tokens revoked that were issued and could not be kept.
-func (v *Vault) giveBack(ctx context.Context, f checkedFlow, grant *storagev1.Grant) error {
-	return v.revokeLater(ctx, f.provider, f.session.GetKey(), grant)
+// newGrant is what is stored of the token response at the end of a flow.
+func newGrant(p *provider.Provider, link *storagev1.Session, token provider.Token, asked time.Time) *storagev1.Grant {
+	grant := grantRecord(token, asked, p.Definition().Refresh.Lifetime)
+	grant.Params = link.GetParams()
+	if grant.Scopes == nil {
+		// What is left out is as it was asked for (RFC 6749, section 5.1).
+		grant.Scopes = p.ScopesFor(link.GetScopes())
+	}
+	return grant
+}
+
+// keep stores the tokens of a flow, together with its end, and then puts them into
+// service.
+func (v *Vault) keep(ctx context.Context, p *provider.Provider, id string, link openSession, grant *storagev1.Grant, end ...store.Op) (*storagev1.Connection, error) {
+	conn, err := v.storeCandidate(ctx, id, link, grant, end...)
+	if err != nil {
+		return nil, errors.Join(err, v.revokeLater(ctx, p, link.GetKey(), grant))
+	}
+	return v.settleAfterConsent(ctx, p, id, conn)
 }
 
 // checkAnswer looks at what the provider says in the redirect.
@@ -240,28 +247,32 @@ func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
 }
 
 // storeCandidate stores the tokens as the connection's candidate, in one commit
-// with the end of the session. What it stores cannot be had again, so nothing but
-// the connection itself and its disconnection can be in the way.
-func (v *Vault) storeCandidate(ctx context.Context, f checkedFlow, id string, grant *storagev1.Grant) (*storagev1.Connection, error) {
-	f.session.State = storagev1.Session_STATE_USED
-	used, err := v.records.put(f.session.storeKey, f.session.Session, store.Any)
-	if err != nil {
-		return nil, err
+// with the end of the session, if it is one that is stored. What it stores cannot
+// be had again, so nothing but the connection itself and its disconnection can be
+// in the way.
+func (v *Vault) storeCandidate(ctx context.Context, id string, link openSession, grant *storagev1.Grant, end ...store.Op) (*storagev1.Connection, error) {
+	if link.storeKey != (store.Key{}) {
+		link.State = storagev1.Session_STATE_USED
+		used, err := v.records.put(link.storeKey, link.Session, store.Any)
+		if err != nil {
+			return nil, err
+		}
+		end = append(end, used)
 	}
 	var conn *storagev1.Connection
-	err = persist(ctx, func() (err error) {
+	err := persist(ctx, func() (err error) {
 		for range maxConflicts {
 			var still store.Op
-			if still, err = v.notDisconnectedSince(ctx, id, f.session.Session); err != nil {
+			if still, err = v.notDisconnectedSince(ctx, id, link.Session); err != nil {
 				return err
 			}
 			conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
-				c.Key = f.session.GetKey()
+				c.Key = link.GetKey()
 				c.Candidate = grant
 				c.CaptureAttempts = 0
 				schedule(c, v.now().Add(retryAfter))
 				return nil
-			}, used, still)
+			}, append(slices.Clone(end), still)...)
 			if !errors.Is(err, store.ErrConflict) {
 				return err
 			}

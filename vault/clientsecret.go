@@ -88,26 +88,24 @@ func (s *clientSecrets) rotateTime(name string) time.Time {
 	return timeOf(s.rotated[name].GetRotateTime())
 }
 
-// tokenRequest is a request that needs the client's secret.
-type tokenRequest func(context.Context, *provider.Provider) (provider.Token, error)
-
 // asClient makes a request with the secret that is in force, and where the
 // provider does not accept it, with the one before. A refused client is all that
 // a provider has looked at then, so the request can be made again.
-func (v *Vault) asClient(ctx context.Context, p *provider.Provider, request tokenRequest) (provider.Token, error) {
-	try, _ := v.secrets.of(p, v.now())
+func asClient[T any](ctx context.Context, v *Vault, p *provider.Provider, request func(context.Context, *provider.Provider) (T, error)) (T, error) {
+	var none T
 	var first error
+	try, _ := v.secrets.of(p, v.now())
 	for _, clientSecret := range try {
-		token, err := request(ctx, p.WithSecret(clientSecret))
+		answer, err := request(ctx, p.WithSecret(clientSecret))
 		if !provider.ClientRefused(err) {
 			v.secrets.taken(p.Name(), clientSecret)
-			return token, err
+			return answer, err
 		}
 		if first == nil {
 			first = err
 		}
 	}
-	return provider.Token{}, first
+	return none, first
 }
 
 // rotationPatience is how long a code waits for a secret that the provider knows
@@ -116,21 +114,21 @@ func (v *Vault) asClient(ctx context.Context, p *provider.Provider, request toke
 const rotationPatience = 5 * time.Second
 
 // redeem is asClient for what cannot be asked for again.
-func (v *Vault) redeem(ctx context.Context, p *provider.Provider, request tokenRequest) (provider.Token, error) {
+func redeem[T any](ctx context.Context, v *Vault, p *provider.Provider, request func(context.Context, *provider.Provider) (T, error)) (T, error) {
 	_, changed := v.secrets.of(p, v.now())
-	token, err := v.asClient(ctx, p, request)
+	answer, err := asClient(ctx, v, p, request)
 	if !provider.ClientRefused(err) {
-		return token, err
+		return answer, err
 	}
 	patience := time.NewTimer(rotationPatience)
 	defer patience.Stop()
 	select {
 	case <-changed:
-		return v.asClient(ctx, p, request)
+		return asClient(ctx, v, p, request)
 	case <-patience.C:
-		return token, err
+		return answer, err
 	case <-ctx.Done():
-		return token, err
+		return answer, err
 	}
 }
 

@@ -84,7 +84,7 @@ func due(c *storagev1.Connection, p *provider.Provider) time.Time {
 	switch {
 	case g == nil || c.GetReauthorizationRequired():
 		return time.Time{}
-	case g.GetRefreshToken() != "":
+	case isRefreshable(g):
 		return refreshTime(g, p.Definition().Refresh.IdleLimit)
 	default:
 		return timeOf(g.GetExpireTime())

@@ -30,6 +30,7 @@ const (
 	InvalidParams           Reason = "INVALID_PARAMS"
 	InvalidAPIKey           Reason = "INVALID_API_KEY"
 	InvalidClientSecret     Reason = "INVALID_CLIENT_SECRET"
+	InvalidGrant            Reason = "INVALID_GRANT"
 	InvalidGrace            Reason = "INVALID_GRACE"
 	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
 	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"

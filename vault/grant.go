@@ -52,7 +52,7 @@ func (w want) assess(c *storagev1.Connection, now time.Time) action {
 	if g == nil || c.GetReauthorizationRequired() {
 		return dead
 	}
-	refreshable := g.GetRefreshToken() != ""
+	refreshable := isRefreshable(g)
 	if refreshable && (w.newer > 0 && c.GetGeneration() <= w.newer || w.ahead && isDue(c, now)) {
 		return renew
 	}
@@ -128,7 +128,7 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	if g == nil {
 		return Disconnected
 	}
-	if g.GetRefreshToken() != "" {
+	if isRefreshable(g) {
 		if left := g.GetRefreshExpireTime().AsTime().Sub(now); endsForGood(g) && left < soon {
 			return ExpiringSoon
 		}
@@ -145,6 +145,11 @@ func statusOf(c *storagev1.Connection, now time.Time) Status {
 	default:
 		return Connected
 	}
+}
+
+// isRefreshable reports whether new tokens can be had without the person.
+func isRefreshable(g *storagev1.Grant) bool {
+	return g.GetRefreshToken() != "" || g.GetType() == storagev1.Grant_TYPE_CLIENT_CREDENTIALS
 }
 
 // endsForGood reports whether the refresh token has an end that refreshing does

@@ -64,7 +64,7 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	// That the old tokens must still be there keeps two from storing.
 	own, cancel := detach(ctx)
 	defer cancel()
-	token, err := v.asClient(own, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+	token, err := asClient(own, v, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
 		return renewGrant(ctx, p, conn.GetGrant())
 	})
 	b.leave(v.now(), err)
@@ -77,6 +77,9 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 // renewGrant asks the provider for new tokens, in the way that the grant came
 // about.
 func renewGrant(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (provider.Token, error) {
+	if g.GetType() == storagev1.Grant_TYPE_CLIENT_CREDENTIALS {
+		return p.ClientCredentials(ctx, g.GetScopes())
+	}
 	return p.Refresh(ctx, secret.New(g.GetRefreshToken()))
 }
 

@@ -9,7 +9,6 @@ import (
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
-	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
@@ -36,7 +35,7 @@ func (v *Vault) RefreshConnection(ctx context.Context, key Key) (Connection, err
 		err = errReauthorize(p, conn.GetProblem(), nil)
 	case conn.GetGrant() == nil:
 		err = &Error{Reason: NotRefreshable, Message: "There is an API key only, and nothing to refresh about it."}
-	case conn.GetGrant().GetRefreshToken() != "":
+	case isRefreshable(conn.GetGrant()):
 		conn, err = v.renew(ctx, id, p, want{newer: conn.GetGeneration()})
 	default:
 		conn, err = v.lookAgain(ctx, id, p)
@@ -63,7 +62,7 @@ func (v *Vault) lookAgain(ctx context.Context, id string, p *provider.Provider) 
 	if p, err = bindStored(p, conn.GetGrant().GetParams()); err != nil {
 		return nil, err
 	}
-	captured, err := p.CaptureWith(held, secret.New(conn.GetGrant().GetAccessToken()), told(conn.GetGrant()))
+	captured, err := capture(held, p, conn.GetGrant())
 	if err != nil {
 		return nil, v.lookFailed(held, id, p, conn, err)
 	}

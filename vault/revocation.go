@@ -94,8 +94,8 @@ func (v *Vault) revoke(ctx context.Context, p *provider.Provider, r *storagev1.R
 	if err != nil {
 		return err
 	}
-	_, err = v.asClient(ctx, bound, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
-		return provider.Token{}, p.Revoke(ctx, tokensOf(r))
+	_, err = asClient(ctx, v, bound, func(ctx context.Context, p *provider.Provider) (struct{}, error) {
+		return struct{}{}, p.Revoke(ctx, tokensOf(r))
 	})
 	return err
 }

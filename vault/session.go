@@ -45,40 +45,54 @@ type ConnectRequest struct {
 	LoginHint string
 	// Params are the values for the provider's variables.
 	Params map[string]string
+	// Grant is how the provider is asked. Zero: AuthorizationCode.
+	Grant Grant
 }
 
-// ConnectResult is a link for one person's browser.
+// Grant is a way in which a connection comes about.
+type Grant int
+
+// The grants.
+const (
+	// AuthorizationCode: a person consents in a browser (RFC 6749, section 4.1).
+	AuthorizationCode Grant = iota
+	// DeviceCode: a person enters a code somewhere else (RFC 8628).
+	DeviceCode
+	// ClientCredentials: there is no person (RFC 6749, section 4.4).
+	ClientCredentials
+)
+
+// ConnectResult is what comes of Connect.
 type ConnectResult struct {
+	// ConnectURL is the link for the person's browser: with AuthorizationCode the
+	// vault's own, with DeviceCode the provider's.
 	ConnectURL string
 	Session    string
 	ExpireTime time.Time
+	// UserCode is what the person enters at ConnectURL. With DeviceCode only.
+	UserCode string
+	// Connection is there already with ClientCredentials, and nil otherwise.
+	Connection *Connection
 }
 
-// Connect begins a flow. It changes nothing about the connection.
+// Connect begins a flow. It changes nothing about a connection, except with
+// ClientCredentials, where nothing more has to happen.
 func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, error) {
 	key, p, err := v.check(r.Key)
 	if err != nil {
 		return ConnectResult{}, err
 	}
-	if err := v.checkConnect(p, r); err != nil {
+	r.Key = key
+	if p, err = v.checkConnect(p, r); err != nil {
 		return ConnectResult{}, err
 	}
-	session := newRandomID()
-	id, err := v.blind.session(session)
-	if err != nil {
-		return ConnectResult{}, err
+	switch r.Grant {
+	case DeviceCode:
+		return v.connectDevice(ctx, p, r)
+	case ClientCredentials:
+		return v.connectClient(ctx, p, r)
 	}
-	expire := v.now().Add(SessionLifetime)
-	op, err := v.records.put(store.Key{Kind: kindSessions, ID: id}, &storagev1.Session{
-		Key:        keyRecord(key),
-		Scopes:     r.Scopes,
-		ReturnUrl:  r.ReturnURL,
-		LoginHint:  r.LoginHint,
-		ExpireTime: timestamppb.New(expire),
-		CreateTime: timestamppb.New(expire.Add(-SessionLifetime)),
-		State:      storagev1.Session_STATE_OPEN,
-		Params:     r.Params,
-	}, store.Absent)
+	session, op, err := v.newSession(r, SessionLifetime)
 	if err != nil {
 		return ConnectResult{}, err
 	}
@@ -86,10 +100,38 @@ func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, e
 		return ConnectResult{}, err
 	}
 	return ConnectResult{
-		ConnectURL: v.publicURL + "/oauth/" + key.Provider + "/authorize?session=" + url.QueryEscape(session),
-		Session:    session,
-		ExpireTime: expire,
+		ConnectURL: v.publicURL + "/oauth/" + key.Provider + "/authorize?session=" + url.QueryEscape(session.name),
+		Session:    session.name,
+		ExpireTime: session.GetExpireTime().AsTime(),
 	}, nil
+}
+
+// newSession is a session that is to be stored by op.
+type newSession struct {
+	*storagev1.Session
+	name     string // for whoever asked
+	storeKey store.Key
+}
+
+func (v *Vault) newSession(r ConnectRequest, lifetime time.Duration) (newSession, store.Op, error) {
+	now := v.now()
+	s := newSession{name: newRandomID(), Session: &storagev1.Session{
+		Key:        keyRecord(r.Key),
+		Scopes:     r.Scopes,
+		ReturnUrl:  r.ReturnURL,
+		LoginHint:  r.LoginHint,
+		CreateTime: timestamppb.New(now),
+		ExpireTime: timestamppb.New(now.Add(lifetime)),
+		State:      storagev1.Session_STATE_OPEN,
+		Params:     r.Params,
+	}}
+	id, err := v.blind.session(s.name)
+	if err != nil {
+		return newSession{}, store.Op{}, err
+	}
+	s.storeKey = store.Key{Kind: kindSessions, ID: id}
+	op, err := v.records.put(s.storeKey, s.Session, store.Absent)
+	return s, op, err
 }
 
 // scopeToken is RFC 6749, section 3.3.
@@ -107,26 +149,28 @@ func checkScopes(reason Reason, field string, scopes []string) error {
 	return nil
 }
 
-func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) error {
+// checkConnect validates a request, and returns the provider with its values.
+func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.Provider, error) {
 	if !p.HasOAuth() {
-		return &Error{
+		return nil, &Error{
 			Reason:  GrantNotSupported,
 			Message: fmt.Sprintf("%s is used with API keys here, not with OAuth. Call SetAPIKey.", p.DisplayName()),
 		}
 	}
-	if _, err := bind(p, r.Params); err != nil {
-		return err
+	bound, err := bind(p, r.Params)
+	if err != nil {
+		return nil, err
 	}
 	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {
-		return err
+		return nil, err
 	}
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
-		return invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")
+		return nil, invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")
 	}
 	if len(r.LoginHint) > maxLoginHint || !isPrintable(r.LoginHint) {
-		return invalid(InvalidLoginHint, "login_hint", "at most 256 bytes of printable UTF-8")
+		return nil, invalid(InvalidLoginHint, "login_hint", "at most 256 bytes of printable UTF-8")
 	}
-	return nil
+	return bound, nil
 }
 
 // openSession is a session that a flow may still finish.

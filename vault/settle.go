@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -64,11 +65,9 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 	if err != nil {
 		return nil, err
 	}
-	var captured provider.Captured
-	if p.HasCapture() {
-		if captured, err = p.CaptureWith(ctx, secret.New(conn.GetCandidate().GetAccessToken()), told(conn.GetCandidate())); err != nil {
-			return nil, v.captureFailed(ctx, id, p, conn, err)
-		}
+	captured, err := capture(ctx, p, conn.GetCandidate())
+	if err != nil {
+		return nil, v.captureFailed(ctx, id, p, conn, err)
 	}
 	if err := checkAccount(p, conn, captured.Account.ID); err != nil {
 		// Its tokens are not revoked: at some providers that would take down
@@ -94,6 +93,24 @@ func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, con
 		return nil, errOvertaken(err)
 	}
 	return stored, err
+}
+
+// capture finds out whose a grant is. The client's own is nobody's: there is no
+// account to look up.
+func capture(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (provider.Captured, error) {
+	if g.GetType() == storagev1.Grant_TYPE_CLIENT_CREDENTIALS {
+		captured := told(g)
+		captured.Metadata = maps.Clone(captured.Metadata)
+		if captured.Metadata == nil {
+			captured.Metadata = map[string]string{}
+		}
+		maps.Copy(captured.Metadata, p.Params())
+		return captured, nil
+	}
+	if !p.HasCapture() {
+		return provider.Captured{}, nil
+	}
+	return p.CaptureWith(ctx, secret.New(g.GetAccessToken()), told(g))
 }
 
 // checkAccount refuses a candidate of another account than the connection's.

@@ -97,6 +97,15 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
+// CodeOf returns the OAuth error code of err. Empty: there was none.
+func CodeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
 // StatusOf returns the HTTP status of the answer that err is about. 0: there was
 // none.
 func StatusOf(err error) int {

@@ -165,8 +165,18 @@ func (p *Provider) GrantTypes() []string {
 	if !p.HasOAuth() {
 		return nil
 	}
-	return []string{"authorization_code"}
+	grants := []string{"authorization_code"}
+	if p.definition.DeviceURL != "" || p.definition.discovers() {
+		grants = append(grants, deviceGrant)
+	}
+	if p.config.Definition.ClientAuth != ClientAuthNone {
+		grants = append(grants, "client_credentials")
+	}
+	return grants
 }
+
+// Params returns the values of the provider's variables. It must not be changed.
+func (p *Provider) Params() map[string]string { return p.params }
 
 // MayRevoke reports whether the provider may have a revocation endpoint. Where an
 // issuer has to be asked first, it may.

@@ -39,7 +39,7 @@ func codeOf(reason vault.Reason) codes.Code {
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
 		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
 		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
-		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace:
+		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidGrant:
 		return codes.InvalidArgument
 	default:
 		return codes.Internal

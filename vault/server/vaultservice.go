@@ -35,7 +35,12 @@ func keyOf(ctx context.Context, r named) vault.Key {
 }
 
 func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectRequest) (*tokenvaultv1.ConnectResponse, error) {
+	grant, err := grantOf(r.GetGrant())
+	if err != nil {
+		return nil, err
+	}
 	result, err := s.vault.Connect(ctx, vault.ConnectRequest{
+		Grant:     grant,
 		Key:       keyOf(ctx, r),
 		Scopes:    r.GetScopes(),
 		ReturnURL: r.GetReturnUrl(),
@@ -45,11 +50,29 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 	if err != nil {
 		return nil, err
 	}
-	return &tokenvaultv1.ConnectResponse{
+	resp := &tokenvaultv1.ConnectResponse{
 		ConnectUrl: result.ConnectURL,
 		Session:    result.Session,
-		ExpireTime: timestamppb.New(result.ExpireTime),
-	}, nil
+		ExpireTime: timestamp(result.ExpireTime),
+		UserCode:   result.UserCode,
+	}
+	if result.Connection != nil {
+		resp.Connection = connection(*result.Connection)
+	}
+	return resp, nil
+}
+
+func grantOf(g tokenvaultv1.ConnectGrant) (vault.Grant, error) {
+	switch g {
+	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_UNSPECIFIED, tokenvaultv1.ConnectGrant_CONNECT_GRANT_AUTHORIZATION_CODE:
+		return vault.AuthorizationCode, nil
+	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_DEVICE_CODE:
+		return vault.DeviceCode, nil
+	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_CLIENT_CREDENTIALS:
+		return vault.ClientCredentials, nil
+	default:
+		return 0, &vault.Error{Reason: vault.InvalidGrant, Field: "grant", Message: "grant: is not one that there is"}
+	}
 }
 
 func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCredentialsRequest) (*tokenvaultv1.GetCredentialsResponse, error) {

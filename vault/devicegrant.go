@@ -1,0 +1,162 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/secret"
+	"github.com/tokenvault/tokenvault/vault/store"
+)
+
+// A device flow (RFC 8628) waits in the store, under provider (blind), the time of
+// the next request, and a random end, so that a restart does not end it.
+
+// maxDeviceLifetime is the longest that a device flow is waited for. It is less
+// than what a disconnect remembers.
+const maxDeviceLifetime = 2 * SessionLifetime
+
+// slowDown is what a provider adds to the interval that asks to be asked less
+// often (RFC 8628, section 3.5).
+const slowDown = 5 * time.Second
+
+// connectDevice begins a device flow.
+func (v *Vault) connectDevice(ctx context.Context, p *provider.Provider, r ConnectRequest) (ConnectResult, error) {
+	device, err := asClient(ctx, v, p, func(ctx context.Context, p *provider.Provider) (provider.DeviceAuthorization, error) {
+		return p.AuthorizeDevice(ctx, r.Scopes)
+	})
+	if err != nil {
+		return ConnectResult{}, grantError(p, err)
+	}
+	session, begin, err := v.newSession(r, min(device.Lifetime, maxDeviceLifetime))
+	if err != nil {
+		return ConnectResult{}, err
+	}
+	next := v.now().Add(device.Interval)
+	wait, err := v.deviceOp(p, &storagev1.DeviceFlow{
+		Session:    []byte(session.storeKey.ID),
+		DeviceCode: device.DeviceCode.Reveal(),
+		Interval:   int64(device.Interval / time.Second),
+		ExpireTime: session.GetExpireTime(),
+	}, next)
+	if err != nil {
+		return ConnectResult{}, err
+	}
+	if _, err := v.store.Commit(ctx, begin, wait); err != nil {
+		return ConnectResult{}, err
+	}
+	v.queues[p.Name()].devices.wakeBy(next)
+	result := ConnectResult{
+		ConnectURL: device.VerificationURLComplete, Session: session.name, UserCode: device.UserCode, ExpireTime: session.GetExpireTime().AsTime(),
+	}
+	if result.ConnectURL == "" {
+		result.ConnectURL = device.VerificationURL
+	}
+	return result, nil
+}
+
+func (v *Vault) deviceOp(p *provider.Provider, flow *storagev1.DeviceFlow, at time.Time) (store.Op, error) {
+	prefix, err := v.blind.provider(p.Name())
+	if err != nil {
+		return store.Op{}, err
+	}
+	var end [keyring.BlindSize]byte
+	_, _ = rand.Read(end[:]) // never fails (crypto/rand)
+	return v.records.put(store.Key{Kind: kindDevices, ID: prefix + timeKey(at) + string(end[:])}, flow, store.Absent)
+}
+
+// workDevice asks once whether the person has decided. The entry goes when they
+// have, or have let the time pass.
+func (v *Vault) workDevice(ctx context.Context, p *provider.Provider, rec store.Record) error {
+	flow := new(storagev1.DeviceFlow)
+	if err := v.records.open(rec, flow); err != nil {
+		return err
+	}
+	gone := store.Delete(rec.Key, store.Any)
+	session, err := v.openSession(ctx, string(flow.GetSession()))
+	if ReasonOf(err) != "" {
+		_, err = v.store.Commit(ctx, gone) // over, one way or the other
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if p, err = bindStored(p, session.GetParams()); err != nil {
+		return err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	asked := v.now()
+	token, err := asClient(ctx, v, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+		return p.DeviceToken(ctx, secret.New(flow.GetDeviceCode()))
+	})
+	switch {
+	case err == nil:
+		return v.keepDevice(ctx, p, session, newGrant(p, session.Session, token, asked), gone)
+	case provider.KindOf(err) == provider.Denied, provider.KindOf(err) == provider.InvalidGrant:
+		v.log.LogAttrs(ctx, slog.LevelInfo, "device flow ended without a connection", append(keyAttrs(keyOf(session.GetKey())), slog.Any("cause", err))...)
+		_, err = v.store.Commit(ctx, gone, store.Delete(session.storeKey, store.Any))
+		return err
+	}
+	return v.askDeviceLater(ctx, p, rec, flow, err)
+}
+
+func (v *Vault) askDeviceLater(ctx context.Context, p *provider.Provider, rec store.Record, flow *storagev1.DeviceFlow, cause error) error {
+	interval := time.Duration(flow.GetInterval()) * time.Second
+	if provider.KindOf(cause) != provider.Pending || provider.CodeOf(cause) == "slow_down" {
+		interval += slowDown // also when the provider does not answer (section 3.5)
+	}
+	flow.Interval = int64(interval / time.Second)
+	next := v.now().Add(max(interval, provider.RetryAfter(cause)))
+	op, err := v.deviceOp(p, flow, next)
+	if err != nil {
+		return err
+	}
+	_, err = v.store.Commit(ctx, store.Delete(rec.Key, rec.Revision), op)
+	if errors.Is(err, store.ErrConflict) {
+		return nil // another process was faster
+	}
+	v.queues[p.Name()].devices.wakeBy(next)
+	return err
+}
+
+func (v *Vault) keepDevice(ctx context.Context, p *provider.Provider, session openSession, grant *storagev1.Grant, gone store.Op) error {
+	id, err := v.blind.connection(keyOf(session.GetKey()))
+	if err != nil {
+		return err
+	}
+	conn, err := v.keep(ctx, p, id, session, grant, gone)
+	if err != nil {
+		v.log.LogAttrs(ctx, slog.LevelWarn, "device flow ended without a connection", append(keyAttrs(keyOf(session.GetKey())), slog.Any("cause", err))...)
+		if ReasonOf(err) != "" {
+			return nil
+		}
+		return err
+	}
+	v.log.LogAttrs(ctx, slog.LevelInfo, "account connected", append(keyAttrs(keyOf(session.GetKey())), slog.Int64("generation", conn.GetGeneration()))...)
+	return nil
+}
+
+// grantError says why a grant that asks the provider at once has come to nothing.
+func grantError(p *provider.Provider, err error) error {
+	code := provider.CodeOf(err)
+	if errors.Is(err, provider.ErrNotSupported) || code == "unauthorized_client" || code == "unsupported_grant_type" {
+		return &Error{
+			Reason:  GrantNotSupported,
+			Message: fmt.Sprintf("%s does not know this grant, or not for this vault's client. Connect in another way, or ask the operator.", p.DisplayName()),
+			Err:     err,
+		}
+	}
+	if provider.KindOf(err) == provider.Misconfigured {
+		return misconfigured(p, err)
+	}
+	told := unavailable(p, err)
+	told.Message = fmt.Sprintf("%s did not answer as it should. Nothing was changed. Try again in a few minutes.", p.DisplayName())
+	return told
+}
