@@ -23,13 +23,13 @@ type dawdling struct {
 
 // step is what times are multiples of here: what happens in one step happens in
 // any order, and shares a transaction.
-const step = time.Second
+const step = 3 * time.Second
 
 func randomly(most time.Duration) { time.Sleep(step * rand.N(most/step)) }
 
 func (d *dawdling) dawdle() {
 	if d.begun.Load() {
-		randomly(3 * time.Second)
+		randomly(3 * step)
 	}
 }
 
@@ -56,15 +56,15 @@ func TestNothingComesBackAfterDisconnect(t *testing.T) {
 		names := subjects(connections)
 		e.MustConnect(names...)
 		slow.begun.Store(true)
-		e.Sandbox.Fault(sandbox.Token, sandbox.Fault{Delay: 3 * time.Second})
+		e.Sandbox.Fault(sandbox.Token, sandbox.Fault{Delay: step})
 		refreshed := 0
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for _, name := range names {
-			begin := step * rand.N(30*time.Minute/step)
+			begin := step * rand.N(45*time.Minute/step)
 			wg.Go(func() {
 				time.Sleep(begin)
-				randomly(15 * time.Second)
+				randomly(15 * step)
 				if _, err := e.Vault.RefreshConnection(t.Context(), e.Key(name)); err == nil {
 					mu.Lock()
 					refreshed++
@@ -75,7 +75,7 @@ func TestNothingComesBackAfterDisconnect(t *testing.T) {
 			})
 			wg.Go(func() {
 				time.Sleep(begin)
-				randomly(20 * time.Second)
+				randomly(20 * step)
 				if _, err := e.Vault.Disconnect(t.Context(), e.Key(name)); err != nil {
 					t.Errorf("Disconnect(%s): %v", name, err)
 				}
