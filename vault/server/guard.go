@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/access"
@@ -17,6 +16,7 @@ import (
 // and turns errors into statuses.
 type guard struct {
 	listener listener
+	limits   limits
 	methods  map[string]method
 	policy   *access.Policy
 	report   reporter
@@ -30,7 +30,8 @@ type guard struct {
 func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	g.calls.enter()
 	defer g.calls.leave()
-	ctx, err := g.admit(ctx, info.FullMethod)
+	messageCame(ctx)
+	err := g.admit(ctx, info.FullMethod)
 	if err == nil {
 		err = authorize(ctx, req)
 	}
@@ -44,29 +45,23 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	return resp, nil
 }
 
-// admit decides whether the method may be called here by whoever is calling. The
-// context it returns carries the caller.
-func (g guard) admit(ctx context.Context, fullMethod string) (context.Context, error) {
+// admit decides whether the method may be called here by whoever is calling.
+func (g guard) admit(ctx context.Context, fullMethod string) error {
 	m := g.methods[fullMethod]
-	if !m.servedOn(g.listener) {
-		return ctx, errForbidden
+	if m.who == nobody || !m.servedOn(g.listener) {
+		return errForbidden
 	}
-	switch m.who {
-	case anyone, browser:
-		return ctx, nil
-	case anyCaller, allowedCaller:
-		caller, err := g.authenticate(ctx)
-		if err != nil {
-			return ctx, err
-		}
-		ctx = context.WithValue(ctx, callerKey{}, caller)
-		if m.who == allowedCaller && !caller.MayCall(m.name) {
-			return ctx, errForbidden
-		}
-		return ctx, nil
-	default:
-		return ctx, errForbidden
+	if !m.needsCaller() {
+		return nil
 	}
+	caller := callerFrom(ctx)
+	if caller == nil {
+		return errUnknownCaller
+	}
+	if m.who == allowedCaller && !caller.MayCall(m.name) {
+		return errForbidden
+	}
+	return nil
 }
 
 // Refusals. Neither tells a caller what exists.
@@ -77,8 +72,7 @@ var (
 
 // authenticate reads `authorization: Bearer <token>` (RFC 6750, section 2.1).
 // Exactly one: with two, the next reader might believe the other.
-func (g guard) authenticate(ctx context.Context) (*access.Caller, error) {
-	values := metadata.ValueFromIncomingContext(ctx, "authorization")
+func (g guard) authenticate(values []string) (*access.Caller, error) {
 	if len(values) != 1 {
 		return nil, errUnknownCaller
 	}
@@ -95,7 +89,7 @@ func (g guard) authenticate(ctx context.Context) (*access.Caller, error) {
 
 type callerKey struct{}
 
-// callerFrom returns the caller that the guard has let in, or nil.
+// callerFrom returns the caller whose credential came with the call, or nil.
 func callerFrom(ctx context.Context) *access.Caller {
 	caller, _ := ctx.Value(callerKey{}).(*access.Caller)
 	return caller

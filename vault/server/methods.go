@@ -47,6 +47,9 @@ func (m method) servedOn(l listener) bool {
 	return l == publicListener && m.public || l == gatewayListener && m.gateway
 }
 
+// needsCaller reports whether the method is for authenticated programs alone.
+func (m method) needsCaller() bool { return m.who == anyCaller || m.who == allowedCaller }
+
 // methods is the table: who may call which RPC, and where. A method that is
 // missing is refused, and a test fails.
 func methods() map[string]method {

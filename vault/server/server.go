@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -42,22 +41,19 @@ type Server struct {
 	calls   *underway
 }
 
-// Limits of the listeners.
+// Limits of stopping.
 const (
-	maxRequest   = 1 << 20 // bytes; the largest request is a few KiB
-	insideBuffer = 64 << 10
-	// streamWorkers are goroutines kept for calls: a new one's stack has to
-	// grow several times on its way down to the database. When all are busy,
-	// calls get goroutines of their own.
-	streamWorkers = 32
-	minPing       = 20 * time.Second // clients that ping more often are cut off
-	stopPatience  = 10 * time.Second // for calls under way at the end
-	readPatience  = time.Second      // for readers of streams, when there are none
-	handshakeTime = 10 * time.Second
+	stopPatience = 10 * time.Second // for calls under way
+	readPatience = time.Second      // for readers of streams, when there are none
 )
 
+// insideBuffer is in bytes.
+const insideBuffer = 64 << 10
+
 // New returns a Server. Run starts it.
-func New(c Config) *Server {
+func New(c Config) *Server { return newServer(c, publicLimits()) }
+
+func newServer(c Config, public limits) *Server {
 	log := c.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -65,12 +61,12 @@ func New(c Config) *Server {
 	report := reporter{log: log}
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
 	calls := newUnderway()
-	guardOf := func(l listener) guard {
-		return guard{listener: l, methods: methods(), policy: c.Policy, report: report, stopping: stopping, calls: calls}
+	guardOf := func(l listener, limits limits) guard {
+		return guard{listener: l, limits: limits, methods: methods(), policy: c.Policy, report: report, stopping: stopping, calls: calls}
 	}
 	s := &Server{
-		public:  newGRPC(guardOf(publicListener)),
-		gateway: newGRPC(guardOf(gatewayListener)),
+		public:  newGRPC(guardOf(publicListener, public)),
+		gateway: newGRPC(guardOf(gatewayListener, gatewayLimits())),
 		endAll:  endAll,
 		calls:   calls,
 		health:  health.NewServer(),
@@ -88,14 +84,11 @@ func New(c Config) *Server {
 }
 
 func newGRPC(g guard) *grpc.Server {
-	return grpc.NewServer(
+	return grpc.NewServer(append(g.limits.options(),
+		grpc.InTapHandle(g.meet),
 		grpc.UnaryInterceptor(g.unary),
 		grpc.StreamInterceptor(g.stream),
-		grpc.MaxRecvMsgSize(maxRequest),
-		grpc.NumStreamWorkers(streamWorkers),
-		grpc.ConnectionTimeout(handshakeTime),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-	)
+	)...)
 }
 
 // DialGateway returns the in-process connection over which the gateway talks to

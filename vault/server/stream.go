@@ -15,15 +15,15 @@ var errStopping = errors.New("the server is stopping")
 // stream guards calls with many messages. Each request is authorised as it comes
 // in; gRPC's own services name no subject, so for them the method is all there is.
 func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	ctx, err := g.admit(ss.Context(), info.FullMethod)
-	if err != nil {
+	ctx := ss.Context()
+	if err := g.admit(ctx, info.FullMethod); err != nil {
 		return g.report.status(ctx, info.FullMethod, nil, err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
 	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: g.methods[info.FullMethod].who == allowedCaller}
-	err = handler(srv, guarded)
+	err := handler(srv, guarded)
 	if err == nil {
 		return nil
 	}
@@ -48,8 +48,12 @@ func (s *guardedStream) Context() context.Context { return s.ctx }
 
 // RecvMsg implements grpc.ServerStream.
 func (s *guardedStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil || !s.names {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
+	}
+	messageCame(s.ctx)
+	if !s.names {
+		return nil
 	}
 	s.last = m
 	return authorize(s.ctx, m)

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/tap"
+)
+
+// limits bound what a peer can have the server keep before it has shown who it
+// is. Peers without a credential can open connections; so everything that one
+// connection can hold is small and ends by itself.
+type limits struct {
+	// headers of one call, in bytes after decompression: HPACK turns one byte
+	// into a whole header (RFC 7541, section 7.3).
+	headers uint32
+	// streams are the calls at once on one connection.
+	streams uint32
+	// firstMessage is how long a call without a credential may keep its request
+	// back.
+	firstMessage time.Duration
+	// idle is how long a connection without calls stays open. 0: for ever.
+	idle time.Duration
+}
+
+func publicLimits() limits {
+	return limits{headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second, idle: 15 * time.Minute}
+}
+
+// gatewayLimits are wider: there is one peer, the gateway, and all of its requests
+// share one connection. It has limits of its own.
+func gatewayLimits() limits {
+	return limits{headers: 64 << 10, streams: 10_000, firstMessage: 10 * time.Second}
+}
+
+// Limits that are the same for both.
+const (
+	// maxRequest is in bytes. The largest request that makes sense is Connect's,
+	// with 100 scopes of 256 bytes.
+	maxRequest = 128 << 10
+	// streamWorkers are goroutines kept for calls: a new one's stack has to
+	// grow several times on its way down to the database. When all are busy,
+	// calls get goroutines of their own.
+	streamWorkers = 32
+	minPing       = 20 * time.Second // clients that ping more often are cut off
+	pingIdle      = 2 * time.Minute  // a connection on which nothing comes is asked
+	handshakeTime = 10 * time.Second
+)
+
+func (l limits) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxHeaderListSize(l.headers),
+		grpc.MaxConcurrentStreams(l.streams),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.ConnectionTimeout(handshakeTime),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: l.idle, Time: pingIdle}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+	}
+}
+
+// meet is the first that sees a call: its headers have come, its request has not.
+// Whoever has no credential gets only so much time to send the request. It must
+// not refuse: gRPC would then forget to end the call's timer, which the peer can
+// set to a hundred thousand years (the grpc-timeout header).
+func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if g.methods[info.FullMethodName].needsCaller() {
+		if caller, err := g.authenticate(info.Header["authorization"]); err == nil {
+			return context.WithValue(ctx, callerKey{}, caller), nil
+		}
+	}
+	return awaitMessage(ctx, g.limits.firstMessage), nil
+}
+
+// errNoMessage ends a call whose request does not come.
+var errNoMessage = errors.New("the request did not come in time")
+
+type awaitedKey struct{}
+
+// awaitMessage returns a context that ends when the patience does, unless
+// messageCame is called with it first.
+func awaitMessage(ctx context.Context, patience time.Duration) context.Context {
+	waiting, end := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(patience, func() { end(errNoMessage) })
+	// A call that ends first leaves nothing behind.
+	forget := context.AfterFunc(ctx, func() { timer.Stop() })
+	return context.WithValue(waiting, awaitedKey{}, func() { timer.Stop(); forget() })
+}
+
+func messageCame(ctx context.Context) {
+	if stop, ok := ctx.Value(awaitedKey{}).(func()); ok {
+		stop()
+	}
+}
