@@ -3,30 +3,28 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc/metadata"
 )
-
-// flowCookieSeconds is how long a browser keeps the flow cookie: as long as a
-// flow may take.
-const flowCookieSeconds = 600
 
 // flowCookie ties the flows that a browser starts to that browser.
 type flowCookie struct {
 	name        string
 	secure      bool
 	metadataKey string
+	lifetime    time.Duration
 }
 
 // newFlowCookie names the cookie. The __Host- prefix has browsers refuse the
 // cookie from anyone but this very host over https; on loopback without TLS,
 // browsers would not take it under that name.
-func newFlowCookie(secure bool, metadataKey string) flowCookie {
+func newFlowCookie(secure bool, metadataKey string, lifetime time.Duration) flowCookie {
 	name := "tokenvault-flow"
 	if secure {
 		name = "__Host-" + name
 	}
-	return flowCookie{name: name, secure: secure, metadataKey: metadataKey}
+	return flowCookie{name: name, secure: secure, metadataKey: metadataKey, lifetime: lifetime}
 }
 
 // annotate passes the cookie on to the server, as the only metadata that comes
@@ -47,7 +45,7 @@ func (c flowCookie) set(w http.ResponseWriter, value string) {
 		Name:     c.name,
 		Value:    value,
 		Path:     "/",
-		MaxAge:   flowCookieSeconds,
+		MaxAge:   int(c.lifetime.Seconds()),
 		Secure:   c.secure,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,

@@ -13,12 +13,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// fail answers a call that failed: with a page on the browser's paths, with the
-// status as JSON on the others. It replaces grpc-gateway's own handler, which
+// fail answers a call that failed. It replaces grpc-gateway's own handler, which
 // copies error messages into headers.
-func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	st := status.Convert(err)
-	code := runtime.HTTPStatusFromCode(st.Code())
+	g.answerError(w, r, runtime.HTTPStatusFromCode(st.Code()), st)
+}
+
+// answerError answers with a page on the browser's paths, with the status as JSON
+// on the others.
+func (g *gateway) answerError(w http.ResponseWriter, r *http.Request, code int, st *status.Status) {
 	if strings.HasPrefix(r.URL.Path, "/oauth/") {
 		g.pages.write(w, code, errorPage(st))
 		return
@@ -32,30 +36,32 @@ func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, m runtime.Marshal
 			w.Header().Set("Retry-After", strconv.Itoa(seconds))
 		}
 	}
-	body, err := m.Marshal(st.Proto())
+	body, err := g.marshaler.Marshal(st.Proto())
 	if err != nil {
 		g.log.Error("error not written", slog.Any("cause", err))
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", m.ContentType(st.Proto()))
+	w.Header().Set("Content-Type", g.marshaler.ContentType(st.Proto()))
 	w.WriteHeader(code)
 	_, _ = w.Write(body)
 }
 
 // errorPage tells a person what happened. Its words come from the engine, whose
-// messages are written for people; what grpc-gateway itself has to say is not.
+// messages are written for people; what gRPC and grpc-gateway have to say is not.
 func errorPage(st *status.Status) page {
+	text := "The address is not complete, or it is not one of this service. Nothing was changed. Open the link again as you got it."
+	switch st.Code() {
+	case codes.NotFound, codes.InvalidArgument, codes.Unimplemented:
+	default:
+		text = "Something went wrong on our side. Please try again in a moment."
+	}
 	for _, detail := range st.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
 			return page{Title: errorTitle(info.GetReason()), Text: []string{st.Message()}, Failed: true}
 		}
 	}
-	return page{
-		Title:  errorTitle(""),
-		Text:   []string{"The address is not complete, or it is not one of this service. Nothing was changed. Open the link again as you got it."},
-		Failed: true,
-	}
+	return page{Title: errorTitle(""), Text: []string{text}, Failed: true}
 }
 
 func errorTitle(reason string) string {

@@ -9,13 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"unicode/utf8"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
@@ -36,15 +33,19 @@ type Config struct {
 	// FlowCookieKey is the metadata key under which the server expects the
 	// browser's flow cookie.
 	FlowCookieKey string
+	// FlowLifetime is how long a browser keeps the flow cookie: as long as a
+	// flow may take. 0: until the browser is closed.
+	FlowLifetime time.Duration
 	// Logger gets what goes wrong in the gateway itself. Nil: none.
 	Logger *slog.Logger
 }
 
 // gateway is what the parts of the handler share.
 type gateway struct {
-	pages  pages
-	cookie flowCookie
-	log    *slog.Logger
+	pages     pages
+	cookie    flowCookie
+	marshaler runtime.Marshaler
+	log       *slog.Logger
 }
 
 // New returns the gateway's handler. It is safe for concurrent use.
@@ -57,7 +58,12 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{pages: p, cookie: newFlowCookie(u.Scheme == "https", c.FlowCookieKey), log: c.Logger}
+	g := &gateway{
+		pages:     p,
+		cookie:    newFlowCookie(u.Scheme == "https", c.FlowCookieKey, c.FlowLifetime),
+		marshaler: &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{}},
+		log:       c.Logger,
+	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -75,9 +81,9 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", http.HandlerFunc(g.index))
-	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
+	mux.Handle("GET /static/{name...}", served(files))
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
-	mux.Handle("/", g.wellFormed(rest))
+	mux.Handle("/", g.checked(rest))
 	return secured(mux), nil
 }
 
@@ -94,27 +100,11 @@ func (g *gateway) newREST() *runtime.ServeMux {
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
 		runtime.WithMetadata(g.cookie.annotate),
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
-			MarshalOptions:   protojson.MarshalOptions{},
-			UnmarshalOptions: protojson.UnmarshalOptions{},
-		}}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, g.marshaler),
 		runtime.WithForwardResponseOption(g.forwardOAuth),
 		runtime.WithForwardResponseRewriter(g.rewriteOAuth),
 		runtime.WithErrorHandler(g.fail),
 	)
-}
-
-// wellFormed refuses addresses that hold other bytes than UTF-8, which no message
-// can carry.
-func (g *gateway) wellFormed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.QueryUnescape(r.URL.RawQuery)
-		if err != nil || !utf8.ValidString(query) || !utf8.ValidString(r.URL.Path) {
-			g.pages.write(w, http.StatusBadRequest, errorPage(status.New(codes.InvalidArgument, "")))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // index tells a person who comes here by hand what this is.

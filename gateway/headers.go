@@ -1,6 +1,9 @@
 package gateway
 
-import "net/http"
+import (
+	"io/fs"
+	"net/http"
+)
 
 // secured sets the headers that every answer has. Addresses here carry codes and
 // sessions: nothing may be cached, framed, or told to the next site.
@@ -18,10 +21,16 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// cached lets browsers keep the files that belong to the pages.
-func cached(next http.Handler) http.Handler {
+// served serves the files that belong to the pages, which browsers may keep. It
+// lists no folders.
+func served(files fs.FS) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("name")
+		if info, err := fs.Stat(files, name); err != nil || info.IsDir() {
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=3600")
-		next.ServeHTTP(w, r)
+		http.ServeFileFS(w, r, files, name)
 	})
 }

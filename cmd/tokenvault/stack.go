@@ -93,7 +93,9 @@ func (s *stack) addGateway(ctx context.Context, publicURL string, log *slog.Logg
 	if s.inside, err = s.server.DialGateway(); err != nil {
 		return err
 	}
-	handler, err := gateway.New(ctx, gateway.Config{Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, Logger: log})
+	handler, err := gateway.New(ctx, gateway.Config{
+		Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime, Logger: log,
+	})
 	if err != nil {
 		return err
 	}

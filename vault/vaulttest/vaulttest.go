@@ -205,7 +205,9 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Logger: log})
 	inside, err := srv.DialGateway()
 	fatal(err)
-	handler, err := gateway.New(s.t.Context(), gateway.Config{Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, Logger: log})
+	handler, err := gateway.New(s.t.Context(), gateway.Config{
+		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime, Logger: log,
+	})
 	fatal(err)
 
 	grpcListener := s.listen()
