@@ -63,6 +63,9 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 		if r.Name == "" || r.Tenant == "" || r.Token == (TokenHash{}) {
 			return nil, fmt.Errorf("access: a caller needs a name, a tenant and a token hash (caller %q)", r.Name)
 		}
+		if r.Token == hashOfNothing() {
+			return nil, fmt.Errorf("access: the token hash of caller %q is that of the empty text", r.Name)
+		}
 		if names[r.Name] {
 			return nil, fmt.Errorf("access: two callers are named %q", r.Name)
 		}
@@ -81,11 +84,15 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 	return p, nil
 }
 
-// Authenticate returns the caller of a token, or ErrUnknown.
+// Authenticate returns the caller of a token, or ErrUnknown. Nobody has the empty
+// token.
 //
 // The time of the look-up depends on the token's hash alone. To learn anything
 // of a stored hash from it, one would need tokens with hashes of one's choice.
 func (p *Policy) Authenticate(token secret.String) (*Caller, error) {
+	if token.IsZero() {
+		return nil, ErrUnknown
+	}
 	caller, ok := p.callers[HashToken(token)]
 	if !ok {
 		return nil, ErrUnknown

@@ -32,7 +32,9 @@ func HashToken(token secret.String) TokenHash {
 	return sha256.Sum256(append(b[:0], token.Reveal()...))
 }
 
-// ParseTokenHash reads a hash as the configuration writes it: 64 hex digits.
+// ParseTokenHash reads a hash as the configuration writes it: 64 hex digits. It
+// refuses the hash of the empty text, which is what a script without its variable
+// makes.
 func ParseTokenHash(text string) (TokenHash, error) {
 	var h TokenHash
 	raw, err := hex.DecodeString(text)
@@ -40,8 +42,13 @@ func ParseTokenHash(text string) (TokenHash, error) {
 		return TokenHash{}, errors.New("64 hex digits: make a token and its hash with `tokenvault token generate`")
 	}
 	copy(h[:], raw)
+	if h == hashOfNothing() {
+		return TokenHash{}, errors.New("this is the hash of the empty text, so whoever sends no token would be let in: make a token and its hash with `tokenvault token generate`")
+	}
 	return h, nil
 }
+
+func hashOfNothing() TokenHash { return HashToken(secret.String{}) }
 
 // String returns the hash as the configuration writes it.
 func (h TokenHash) String() string { return hex.EncodeToString(h[:]) }
