@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -51,22 +52,27 @@ type reporter struct {
 	log *slog.Logger
 }
 
-// status is the one way from an error to what a caller is told. The cause goes
-// to the log only.
+// status is the one way from an error to what a caller is told: never nil. The
+// cause goes to the log only.
 func (r reporter) status(ctx context.Context, method string, req any, err error) error {
-	st, reason := r.translate(ctx, err)
+	st, reason := translate(ctx, err)
+	attrs := namesOf(ctx, req)
 	level := slog.LevelInfo
 	switch st.Code() {
 	case codes.Internal:
 		level = slog.LevelError
+		id := errorID()
+		attrs = append(attrs, slog.String("error_id", id))
+		st = newStatus(codes.Internal, reason, fmt.Sprintf("Something went wrong inside the vault. Its operator finds the cause in the log under error_id %s.", id))
 	case codes.Unauthenticated, codes.PermissionDenied, codes.Unavailable:
 		level = slog.LevelWarn
 	}
-	r.failure(ctx, level, method, req, reason, err)
+	r.failure(ctx, level, method, reason, err, attrs...)
 	return st.Err()
 }
 
-func (r reporter) translate(ctx context.Context, err error) (*status.Status, string) {
+// translate leaves the message of an internal error to the caller.
+func translate(ctx context.Context, err error) (st *status.Status, reason string) {
 	var e *vault.Error
 	switch {
 	case errors.As(err, &e):
@@ -77,12 +83,11 @@ func (r reporter) translate(ctx context.Context, err error) (*status.Status, str
 		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
 	case errors.Is(err, errStopping):
 		return newStatus(codes.Unavailable, "STOPPING", "The vault is stopping. Call again."), "STOPPING"
-	case ctx.Err() != nil:
-		return status.FromContextError(ctx.Err()), "CALLER_GONE"
+	case ctx.Err() != nil: // the request's own context, not one of those inside
+		gone := status.FromContextError(ctx.Err())
+		return newStatus(gone.Code(), "CALLER_GONE", gone.Message()), "CALLER_GONE"
 	}
-	id := errorID()
-	r.log.LogAttrs(ctx, slog.LevelError, "internal error", slog.String("error_id", id), slog.Any("cause", err))
-	return newStatus(codes.Internal, "INTERNAL", fmt.Sprintf("Something went wrong inside the vault. Its operator finds the cause in the log under error_id %s.", id)), "INTERNAL"
+	return status.New(codes.Internal, ""), "INTERNAL"
 }
 
 // engineStatus adds the details that programs read: the reason, the field at
@@ -113,24 +118,46 @@ func statusOfInfo(code codes.Code, message string, info *errdetails.ErrorInfo, d
 }
 
 // failure writes the one log line of a call that failed.
-func (r reporter) failure(ctx context.Context, level slog.Level, method string, req any, reason string, err error) {
+func (r reporter) failure(ctx context.Context, level slog.Level, method, reason string, err error, attrs ...slog.Attr) {
 	if !r.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("method", method), slog.String("reason", reason)}
-	if caller := callerFrom(ctx); caller != nil {
-		attrs = append(attrs, slog.String("caller", caller.Name()), slog.String("tenant", caller.Tenant()))
-	}
-	if named, ok := req.(interface{ GetSubject() string }); ok {
-		attrs = append(attrs, slog.String("subject", named.GetSubject()))
-	}
-	if named, ok := req.(interface{ GetProvider() string }); ok {
-		attrs = append(attrs, slog.String("provider", named.GetProvider()))
-	}
+	line := append([]slog.Attr{slog.String("method", method), slog.String("reason", reason)}, attrs...)
 	if p, ok := peer.FromContext(ctx); ok {
-		attrs = append(attrs, slog.String("peer", p.Addr.String()))
+		line = append(line, slog.String("peer", p.Addr.String()))
 	}
-	r.log.LogAttrs(ctx, level, "request refused", append(attrs, slog.Any("cause", err))...)
+	r.log.LogAttrs(ctx, level, "request refused", append(line, slog.Any("cause", err))...)
+}
+
+// namesOf says who asked for what. What strangers ask for is left out, and what
+// callers do is cut to what it can be (in bytes): nobody fills the log.
+func namesOf(ctx context.Context, req any) []slog.Attr {
+	caller := callerFrom(ctx)
+	if caller == nil {
+		return nil
+	}
+	attrs := []slog.Attr{slog.String("caller", caller.Name()), slog.String("tenant", caller.Tenant())}
+	if r, ok := req.(interface{ GetSubject() string }); ok {
+		attrs = append(attrs, slog.String("subject", cut(r.GetSubject(), 256)))
+	}
+	if r, ok := req.(interface{ GetProvider() string }); ok {
+		attrs = append(attrs, slog.String("provider", cut(r.GetProvider(), 63)))
+	}
+	if r, ok := req.(interface{ GetLabel() string }); ok && r.GetLabel() != "" {
+		attrs = append(attrs, slog.String("label", cut(r.GetLabel(), 64)))
+	}
+	return attrs
+}
+
+// cut shortens s to n bytes, and says so.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 func errorID() string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/access"
@@ -39,6 +40,9 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 		return nil, g.report.status(ctx, info.FullMethod, req, err)
 	}
 	resp, err := handler(ctx, req)
+	if _, isStatus := status.FromError(err); isStatus && !g.methods[info.FullMethod].ours() {
+		return resp, err // gRPC's own services have nothing to hide
+	}
 	if err != nil {
 		return nil, g.report.status(ctx, info.FullMethod, req, err)
 	}

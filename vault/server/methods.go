@@ -50,6 +50,10 @@ func (m method) servedOn(l listener) bool {
 // needsCaller reports whether the method is for authenticated programs alone.
 func (m method) needsCaller() bool { return m.who == anyCaller || m.who == allowedCaller }
 
+// ours reports whether the method is one of tokenvault.v1, not of gRPC's own
+// services.
+func (m method) ours() bool { return m.who == allowedCaller || m.who == browser }
+
 // methods is the table: who may call which RPC, and where. A method that is
 // missing is refused, and a test fails.
 func methods() map[string]method {

@@ -44,7 +44,7 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 	}
 	if err != nil {
 		// The browser carries the reason to the host application.
-		s.report.failure(ctx, slog.LevelInfo, tokenvaultv1.OAuthService_Callback_FullMethodName, r, string(vault.ReasonOf(err)), err)
+		s.report.failure(ctx, slog.LevelInfo, tokenvaultv1.OAuthService_Callback_FullMethodName, string(vault.ReasonOf(err)), err, slog.String("provider", cut(r.GetProvider(), 63)))
 	}
 	return &tokenvaultv1.CallbackResponse{
 		Location:     result.Location,
