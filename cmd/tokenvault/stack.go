@@ -139,7 +139,8 @@ func (s *stack) close() error {
 	return errors.Join(errs...)
 }
 
-// serveHTTP serves until ctx ends, then waits a while for requests under way.
+// serveHTTP serves until ctx ends, then waits a while for requests under way. It
+// returns the error of a listener that fails. It closes lis.
 func serveHTTP(ctx context.Context, s *http.Server, lis net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(lis) }()
@@ -147,13 +148,19 @@ func serveHTTP(ctx context.Context, s *http.Server, lis net.Listener) error {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
-		defer cancel()
-		if err := s.Shutdown(patience); err != nil {
-			return errors.Join(err, s.Close())
-		}
-		return nil
 	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	if err := s.Shutdown(patience); err != nil {
+		err = errors.Join(err, s.Close())
+		if s.ErrorLog != nil {
+			s.ErrorLog.Printf("requests were still under way at the end, and were cut off: %v", err)
+		}
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // listen opens both listeners.

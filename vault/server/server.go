@@ -101,8 +101,8 @@ func (s *Server) DialGateway() (*grpc.ClientConn, error) {
 }
 
 // Run serves the public listener and the gateway's connection until ctx ends,
-// then refuses new calls, waits a while for those under way, and returns. It
-// closes lis.
+// then refuses new calls, waits a while for those under way, and returns nil. It
+// returns the error of a listener that fails. It closes lis.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	for name := range s.public.GetServiceInfo() {
 		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
@@ -128,14 +128,14 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 }
 
 // stop waits for calls under way, and only for a moment for streams: one whose
-// reader does not read would not end at all.
+// reader does not read would not end at all. Handlers have returned when it does:
+// what they need may be closed.
 func (s *Server) stop() {
 	s.health.Shutdown()
 	s.endAll()
 	stopped := make(chan struct{})
 	go func() {
-		s.public.GracefulStop()
-		s.gateway.GracefulStop()
+		s.both((*grpc.Server).GracefulStop)
 		close(stopped)
 	}()
 	patience := time.NewTimer(stopPatience)
@@ -153,9 +153,17 @@ func (s *Server) stop() {
 		case <-readers.C:
 		}
 	}
-	s.public.Stop()
-	s.gateway.Stop()
+	s.both((*grpc.Server).Stop)
 	<-stopped
+}
+
+// both does to both servers at the same time, and waits.
+func (s *Server) both(do func(*grpc.Server)) {
+	var done sync.WaitGroup
+	for _, srv := range []*grpc.Server{s.public, s.gateway} {
+		done.Go(func() { do(srv) })
+	}
+	done.Wait()
 }
 
 // underway counts calls with one answer.
