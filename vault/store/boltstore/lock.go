@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tokenvault/tokenvault/vault/store"
 )
@@ -23,8 +24,12 @@ func newLocks() locks {
 	return locks{byID: make(map[string]*lock)}
 }
 
-// heldKey leads from a lock's context to its own, before anything was derived.
+// heldKey leads from a lock's context, and those derived from it, to its hold.
 type heldKey struct{}
+
+// hold is one holding of a lock. Its own flag says whether it is lost: a context's
+// cause may be another's end.
+type hold struct{ lost atomic.Bool }
 
 // Lock implements store.Store.
 func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
@@ -34,12 +39,17 @@ func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 		return nil, nil, err
 	}
 	held, cancel := context.WithCancelCause(ctx)
-	held = context.WithValue(held, heldKey{}, held)
+	h := new(hold)
+	held = context.WithValue(held, heldKey{}, h)
+	lose := func() {
+		h.lost.Store(true)
+		cancel(store.ErrLockLost)
+	}
 	stop := make(chan struct{})
 	go func() {
 		select {
 		case <-s.closed:
-			cancel(store.ErrLockLost)
+			lose()
 		case <-stop:
 		}
 	}()
@@ -47,7 +57,7 @@ func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 	release := func() {
 		once.Do(func() {
 			close(stop)
-			cancel(store.ErrLockLost)
+			lose()
 			l.free <- struct{}{}
 			s.locks.leave(name, l)
 		})
@@ -100,8 +110,7 @@ func (ls *locks) leave(name string, l *lock) {
 
 // lockError returns ErrLockLost for the context of a lock that is held no more.
 func lockError(ctx context.Context) error {
-	held, ok := ctx.Value(heldKey{}).(context.Context)
-	if ok && context.Cause(held) == store.ErrLockLost {
+	if h, ok := ctx.Value(heldKey{}).(*hold); ok && h.lost.Load() {
 		return store.ErrLockLost
 	}
 	return nil

@@ -93,6 +93,25 @@ func lostLockCommitsNothing(t *testing.T, b Backend) {
 	wantValue(t, s, key("a"), "1")
 }
 
+// releasedAfterItsParentCommitsNothing: the end of the parent is the context's
+// cause for ever, but the lock is lost with its release all the same.
+func releasedAfterItsParentCommitsNothing(t *testing.T, b Backend) {
+	s := b.Open(t)
+	parent, cancel := context.WithCancel(t.Context())
+	held, release, err := s.Lock(parent, "l")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := s.Commit(context.WithoutCancel(held), store.Put(key("a"), []byte("1"), store.Any)); err != nil {
+		t.Errorf("a commit under the lock, whose parent has ended: %v", err)
+	}
+	release()
+	_, err = s.Commit(context.WithoutCancel(held), store.Put(key("a"), []byte("2"), store.Any))
+	wantError(t, err, store.ErrLockLost)
+	wantValue(t, s, key("a"), "1")
+}
+
 func otherLocksDoNotWait(t *testing.T, b Backend) {
 	s := b.Open(t)
 	_, releaseA := lock(t, s, "a")

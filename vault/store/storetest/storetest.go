@@ -49,6 +49,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
 		"waiting for a lock ends with the context":           lockHonoursContext,
 		"a lock is lost when the store closes":               lockIsLostOnClose,
 		"nothing is committed under a lost lock":             lostLockCommitsNothing,
+		"a lock is lost though its parent ended first":       releasedAfterItsParentCommitsNothing,
 		"locks of other names do not wait":                   otherLocksDoNotWait,
 		"a watch sees every change in order":                 watchSeesEveryChange,
 		"a watch sees deletions and its prefix only":         watchSeesDeletions,
