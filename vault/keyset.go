@@ -41,7 +41,7 @@ func OpenKeyring(ctx context.Context, s store.Store, master keyring.MasterKey) (
 }
 
 func createKeyset(ctx context.Context, s store.Store, key store.Key, master keyring.MasterKey) error {
-	for _, kind := range []store.Kind{kindConnections, kindSessions, kindFlows, kindDue, kindUsage, kindChanges, kindRevocations, kindDisconnections, kindSecrets, kindDevices} {
+	for _, kind := range sealedKinds() {
 		page, err := s.List(ctx, store.Key{Kind: kind}, "", 1)
 		if err != nil {
 			return fmt.Errorf("look for records: %w", err)

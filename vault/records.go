@@ -28,6 +28,18 @@ const (
 	kindDevices        store.Kind = "devices"
 )
 
+// sealedKinds are the kinds of records that the keyset seals: all but its own.
+func sealedKinds() []store.Kind {
+	return []store.Kind{
+		kindConnections, kindSessions, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
+		kindDisconnections, kindSecrets, kindDevices,
+	}
+}
+
+// WatchedKinds are the kinds that the engine watches: what its Store is to be
+// opened with.
+func WatchedKinds() []store.Kind { return []store.Kind{kindChanges} }
+
 // records reads and writes sealed messages: the one place where plaintext meets
 // the store.
 type records struct {
