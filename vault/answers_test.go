@@ -20,7 +20,7 @@ import (
 // twoVaults are two on one store, as two processes would be.
 func twoVaults(t *testing.T) (a, b *Vault) {
 	t.Helper()
-	st, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "vault.db"))
+	st, err := boltstore.OpenOrCreate(filepath.Join(t.TempDir(), "vault.db"), WatchedKinds()...)
 	if err != nil {
 		t.Fatal(err)
 	}

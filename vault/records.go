@@ -38,7 +38,7 @@ func sealedKinds() []store.Kind {
 
 // WatchedKinds are the kinds that the engine watches: what its Store is to be
 // opened with.
-func WatchedKinds() []store.Kind { return []store.Kind{kindChanges} }
+func WatchedKinds() []store.Kind { return []store.Kind{kindChanges, kindSecrets} }
 
 // records reads and writes sealed messages: the one place where plaintext meets
 // the store.

@@ -47,7 +47,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 			err = errors.Join(err, s.close())
 		}
 	}()
-	db, err := boltstore.OpenOrCreate(c.BoltPath)
+	db, err := boltstore.OpenOrCreate(c.BoltPath, vault.WatchedKinds()...)
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ var (
 	ErrCompacted = errors.New("store: history no longer reaches back that far; list again")
 	ErrClosed    = errors.New("store: closed")
 	ErrLockLost  = errors.New("store: lock lost")
+	ErrUnwatched = errors.New("store: opened without a history of this kind")
 )
 
 // Store keeps records. All methods may be called from many goroutines at once.
@@ -126,8 +127,15 @@ type Store interface {
 	// of prefix.Kind whose ID begins with prefix.ID, in the order of their
 	// revisions, and waits for more until ctx ends or the store is closed. It
 	// ends with an error: the context's, ErrClosed, or ErrCompacted when from
-	// lies before the history that the backend keeps. A slow consumer blocks
-	// nobody; it risks ErrCompacted.
+	// lies before the history that the backend keeps, or after the store's
+	// present revision: it is then that of another history, such as of a store
+	// that was restored since. A slow consumer blocks nobody; it risks
+	// ErrCompacted.
+	//
+	// Whoever opens a store says which kinds will be watched: for others, Watch
+	// ends with ErrUnwatched. The history is bounded by the number of their
+	// changes; however much changes in other kinds, none of it is forgotten for
+	// that.
 	Watch(ctx context.Context, prefix Key, from Revision) iter.Seq2[Event, error]
 
 	// Close releases what the store holds; locks are lost. It waits for

@@ -131,7 +131,7 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 		return nil, nil, err
 	}
 	var db store.Store
-	if db, err = boltstore.OpenOrCreate(s.DatabasePath); err != nil {
+	if db, err = boltstore.OpenOrCreate(s.DatabasePath, vault.WatchedKinds()...); err != nil {
 		return nil, nil, err
 	}
 	defer func() {

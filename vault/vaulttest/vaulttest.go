@@ -188,7 +188,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	db, err := boltstore.OpenOrCreate(s.DatabasePath)
+	db, err := boltstore.OpenOrCreate(s.DatabasePath, vault.WatchedKinds()...)
 	fatal(err)
 	keys, err := vault.OpenKeyring(s.t.Context(), db, s.master)
 	fatal(err)

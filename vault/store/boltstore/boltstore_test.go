@@ -23,7 +23,7 @@ type backend struct{ path string }
 
 func (b backend) Open(t *testing.T) store.Store {
 	t.Helper()
-	s, err := boltstore.OpenOrCreate(b.path)
+	s, err := boltstore.OpenOrCreate(b.path, storetest.Watched()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +231,46 @@ func TestAKilledProcessLosesNothingItHasAcknowledged(t *testing.T) {
 	}
 	if n, err := strconv.Atoi(string(rec.Value)); err != nil || n < acknowledged-1 {
 		t.Errorf("the record is %q, %v; %d were acknowledged", rec.Value, err, acknowledged)
+	}
+}
+
+// oldHistory turns a file into one of the time when the history's bucket counted
+// the commits, and had other keys.
+func oldHistory(t *testing.T, path string, commits uint64) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		history := tx.Bucket([]byte("_history"))
+		return errors.Join(
+			tx.Bucket([]byte("_meta")).SetSequence(0),
+			history.SetSequence(commits),
+			history.Put([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00"), []byte("p\x06thingsa")),
+		)
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileWithAnOldHistoryGoesOnFromItsRevision(t *testing.T) {
+	path := made(t)
+	oldHistory(t, path, 41)
+	s := backend{path}.Open(t)
+	thing := store.Key{Kind: "things", ID: "b"}
+	revision, err := s.Commit(t.Context(), store.Put(thing, nil, store.Any))
+	if err != nil || revision <= 41 {
+		t.Fatalf("revision %d, %v; want one above 41", revision, err)
+	}
+	for from, want := range map[store.Revision]error{40: store.ErrCompacted, 41: nil} {
+		for event, err := range s.Watch(t.Context(), store.Key{Kind: "things"}, from) {
+			if !errors.Is(err, want) || err == nil && (event.Key != thing || event.Revision != revision) {
+				t.Errorf("a watch from %d: %+v, %v; want %v", from, event, err, want)
+			}
+			break
+		}
 	}
 }
 

@@ -149,17 +149,17 @@ var errNothing = errors.New("boltstore: nothing to write")
 
 func (s *Store) update(batch []*commit) error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		last := store.Revision(0)
+		written := false
 		for _, c := range batch {
-			if err := c.execute(tx); err != nil {
+			if err := c.execute(tx, s.watched); err != nil {
 				return err
 			}
-			last = max(last, c.revision)
+			written = written || c.revision > 0
 		}
-		if last == 0 {
+		if !written {
 			return errNothing
 		}
-		return trimHistory(tx, last)
+		return trimHistory(tx)
 	})
 	if errors.Is(err, errNothing) {
 		return nil
@@ -170,7 +170,7 @@ func (s *Store) update(batch []*commit) error {
 // execute applies one Commit to what those before it have left. What it finds
 // before it changes anything goes to c.err and concerns nobody else; what it
 // returns is the end of the transaction.
-func (c *commit) execute(tx *bolt.Tx) error {
+func (c *commit) execute(tx *bolt.Tx, watched kinds) error {
 	if c.err = refusal(c.ctx); c.err != nil {
 		return nil
 	}
@@ -184,8 +184,8 @@ func (c *commit) execute(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for i, op := range c.ops {
-		if err := apply(tx, op, revision, i); err != nil {
+	for _, op := range c.ops {
+		if err := watched.apply(tx, op, revision); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/tokenvault/tokenvault/vault/store"
 )
 
 // lockTimeout is how long opening waits for another process to close the file:
@@ -38,7 +40,10 @@ const format = "tokenvault-bolt-1"
 // OpenOrCreate opens the database at path. It makes a new one only where there
 // is neither a file nor the marker of one. The folder is made if need be, for
 // this user alone.
-func OpenOrCreate(path string) (*Store, error) {
+//
+// Changes of the watched kinds are kept for Watch, from the first opening with the
+// kind on; other kinds cannot be watched, and cost less to write.
+func OpenOrCreate(path string, watched ...store.Kind) (*Store, error) {
 	marker, err := os.ReadFile(path + markerSuffix)
 	hasMarker := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +62,7 @@ func OpenOrCreate(path string) (*Store, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a file: name the file that the database is to be", path)
 	}
-	return open(path, marker)
+	return open(path, marker, watched)
 }
 
 // create makes the database in a temporary file and moves it into place when it
@@ -115,7 +120,7 @@ func options() *bolt.Options {
 	}
 }
 
-func open(path string, marker []byte) (_ *Store, err error) {
+func open(path string, marker []byte, watched []store.Kind) (_ *Store, err error) {
 	if err := checkSize(path); err != nil {
 		return nil, err
 	}
@@ -132,7 +137,7 @@ func open(path string, marker []byte) (_ *Store, err error) {
 	if err != nil {
 		return nil, damaged(path, err)
 	}
-	s, err := load(db, path, marker)
+	s, err := load(db, path, marker, watched)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -188,7 +193,7 @@ func checkSize(path string) error {
 }
 
 // load reads what the file says of itself.
-func load(db *bolt.DB, path string, marker []byte) (*Store, error) {
+func load(db *bolt.DB, path string, marker []byte, watched []store.Kind) (*Store, error) {
 	var id string
 	err := db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket([]byte(metaBucket))
@@ -209,7 +214,10 @@ func load(db *bolt.DB, path string, marker []byte) (*Store, error) {
 			return nil, err
 		}
 	}
-	return newStore(db), nil
+	if err := db.Update(upgradeHistory); err != nil {
+		return nil, fmt.Errorf("bring the database %s up to date: %w", path, err)
+	}
+	return newStore(db, watched), nil
 }
 
 func writeMarker(path, id string) error {

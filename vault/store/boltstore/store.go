@@ -21,6 +21,7 @@ type Store struct {
 	recent  *recent
 	locks   locks
 	changes broadcast
+	watched kinds
 
 	closeOnce sync.Once
 	closed    chan struct{}
@@ -29,8 +30,15 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-func newStore(db *bolt.DB) *Store {
-	return &Store{db: db, queue: newQueue(), recent: newRecent(), locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
+// kinds is a set of kinds. It is not changed once it is made.
+type kinds map[store.Kind]bool
+
+func newStore(db *bolt.DB, watched []store.Kind) *Store {
+	set := make(kinds, len(watched))
+	for _, kind := range watched {
+		set[kind] = true
+	}
+	return &Store{db: db, watched: set, queue: newQueue(), recent: newRecent(), locks: newLocks(), changes: newBroadcast(), closed: make(chan struct{})}
 }
 
 // revisionSize is the length of the revision before every value, in bytes.
@@ -201,7 +209,7 @@ func expect(tx *bolt.Tx, op store.Op) error {
 	return nil
 }
 
-func apply(tx *bolt.Tx, op store.Op, revision store.Revision, index int) error {
+func (watched kinds) apply(tx *bolt.Tx, op store.Op, revision store.Revision) error {
 	bucket, err := tx.CreateBucketIfNotExists([]byte(op.Key.Kind))
 	if err != nil {
 		return err
@@ -215,10 +223,10 @@ func apply(tx *bolt.Tx, op store.Op, revision store.Revision, index int) error {
 		value := binary.BigEndian.AppendUint64(make([]byte, 0, revisionSize+len(op.Value)), uint64(revision))
 		err = bucket.Put([]byte(op.Key.ID), append(value, op.Value...))
 	}
-	if err != nil {
+	if err != nil || !watched[op.Key.Kind] {
 		return err
 	}
-	return addHistory(tx, op, revision, index)
+	return addHistory(tx, op, revision)
 }
 
 var errShort = errors.New("a value is too short: the file is damaged")

@@ -13,12 +13,16 @@ import (
 // Backend opens stores for the suite.
 type Backend interface {
 	// Open returns the store of the test: the same data each time that it is
-	// called in one test, once what it returned before is closed.
+	// called in one test, once what it returned before is closed. The kinds
+	// of Watched, and no others, can be watched.
 	Open(t *testing.T) store.Store
-	// History is the least number of commits after which a Watch from before
+	// History is the least number of changes after which a Watch from before
 	// them ends with ErrCompacted.
 	History() int
 }
+
+// Watched are the kinds that the suite watches.
+func Watched() []store.Kind { return []store.Kind{kind, "others"} }
 
 // Run runs the suite. newBackend returns a backend with no data, for one test.
 func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
@@ -56,6 +60,10 @@ func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
 		"a list and a watch from it miss nothing":            listThenWatch,
 		"a watch goes on across reopening":                   watchGoesOnAfterReopening,
 		"a watch from before the history is told to list":    watchFromBeforeHistory,
+		"a watch from the future is told to list":            watchFromTheFuture,
+		"one large commit leaves no gap in a watch":          watchAcrossALargeCommit,
+		"kinds that nobody watches push nothing out":         unwatchedPushNothingOut,
+		"a kind that is not watched says so":                 unwatchedSaysSo,
 		"a watch ends with its context and with the store":   watchEnds,
 		"a consumer that stops watching harms nobody":        watchStopped,
 		"a watch that began before the first change sees it": watchBeforeFirstChange,
@@ -64,7 +72,10 @@ func Run(t *testing.T, newBackend func(t *testing.T) Backend) {
 	}
 }
 
-const kind store.Kind = "things"
+const (
+	kind      store.Kind = "things"
+	unwatched store.Kind = "unwatched"
+)
 
 func key(id string) store.Key { return store.Key{Kind: kind, ID: id} }
 

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -95,13 +97,73 @@ func watchGoesOnAfterReopening(t *testing.T, b Backend) {
 func watchFromBeforeHistory(t *testing.T, b Backend) {
 	s := b.Open(t)
 	from := put(t, s, key("a"), "1")
-	for range b.History() + 1 {
-		put(t, s, key("a"), "1")
+	for left := b.History() + 1; left > 0; left -= 500 {
+		var ops []store.Op
+		for i := range 500 {
+			ops = append(ops, store.Put(numbered(i), []byte("1"), store.Any))
+		}
+		commit(t, s, ops...)
 	}
 	for _, err := range s.Watch(t.Context(), key(""), from) {
 		wantError(t, err, store.ErrCompacted)
 		return
 	}
+}
+
+func watchFromTheFuture(t *testing.T, b Backend) {
+	s := b.Open(t)
+	now := put(t, s, key("a"), "1")
+	for _, from := range []store.Revision{now + 1, now + 1_000_000} {
+		for event, err := range s.Watch(t.Context(), key(""), from) {
+			if !errors.Is(err, store.ErrCompacted) {
+				t.Errorf("a watch from %d, with the store at %d: %+v, %v; want ErrCompacted", from, now, event, err)
+			}
+			break
+		}
+	}
+}
+
+func watchAcrossALargeCommit(t *testing.T, b Backend) {
+	s := b.Open(t)
+	from := put(t, s, key("a"), "1")
+	var ops []store.Op
+	for i := range 3000 {
+		ops = append(ops, store.Put(numbered(i), []byte("x"), store.Any))
+	}
+	large := commit(t, s, ops...)
+	last := put(t, s, key("z"), "1")
+	seen := make(map[string]bool)
+	for _, event := range watched(t, s, key(""), from, len(ops)+1) {
+		if want := map[bool]store.Revision{true: last, false: large}[event.Key == key("z")]; event.Revision != want || seen[event.Key.ID] {
+			t.Fatalf("event %+v, want each once, at revision %d", event, want)
+		}
+		seen[event.Key.ID] = true
+	}
+}
+
+func unwatchedPushNothingOut(t *testing.T, b Backend) {
+	s := b.Open(t)
+	from := put(t, s, key("a"), "1")
+	put(t, s, key("b"), "1")
+	for left := b.History() + 1; left > 0; left -= 500 {
+		var ops []store.Op
+		for i := range 500 {
+			ops = append(ops, store.Put(store.Key{Kind: unwatched, ID: fmt.Sprint(i)}, []byte("x"), store.Any))
+		}
+		commit(t, s, ops...)
+	}
+	if events := watched(t, s, key(""), from, 1); events[0].Key != key("b") {
+		t.Errorf("the first event is %+v, want b", events[0])
+	}
+}
+
+func unwatchedSaysSo(t *testing.T, b Backend) {
+	s := b.Open(t)
+	for _, err := range s.Watch(t.Context(), store.Key{Kind: unwatched}, 0) {
+		wantError(t, err, store.ErrUnwatched)
+		return
+	}
+	t.Error("the watch ended without an error")
 }
 
 func watchEnds(t *testing.T, b Backend) {
