@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -220,15 +219,20 @@ func load(db *bolt.DB, path string, marker []byte, watched []store.Kind) (*Store
 	return newStore(db, watched), nil
 }
 
+// writeMarker puts the marker in place whole: half of one would accuse the
+// database of being another.
 func writeMarker(path, id string) error {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s\nThis file remembers that the tokenvault database %s was made, so that its loss is noticed.\n", id, filepath.Base(path))
-	f, err := os.OpenFile(path+markerSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	text := fmt.Sprintf("%s\nThis file remembers that the tokenvault database %s was made, so that its loss is noticed.\n", id, filepath.Base(path))
+	temporary := path + markerSuffix + ".new"
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the marker of the database: %w", err)
 	}
-	_, err = f.Write(text.Bytes())
+	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write the marker of the database: %w", err)
+	}
+	if err := os.Rename(temporary, path+markerSuffix); err != nil {
 		return fmt.Errorf("write the marker of the database: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
