@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -56,8 +57,12 @@ const (
 )
 
 // maxScan bounds how many records one call of ListConnections reads, however few
-// of them match.
-const maxScan = 2 * MaxPageSize
+// of them match. It reads no more than it seems to need, in steps of at most
+// maxStep.
+const (
+	maxScan = 2 * MaxPageSize
+	maxStep = MaxPageSize + 1
+)
 
 // ListRequest says which connections to list.
 type ListRequest struct {
@@ -88,13 +93,18 @@ func (v *Vault) ListConnections(ctx context.Context, r ListRequest) (ListPage, e
 		return ListPage{}, err
 	}
 	var page ListPage
+	step := r.PageSize + 1 // one more tells whether there is a next page
 	for scanned := 0; scanned < maxScan; {
-		limit := min(MaxPageSize, maxScan-scanned)
-		records, err := v.store.List(ctx, store.Key{Kind: kindConnections, ID: prefix}, after, limit)
+		step = min(step, maxStep, maxScan-scanned)
+		records, err := v.store.List(ctx, store.Key{Kind: kindConnections, ID: prefix}, after, step)
 		if err != nil {
 			return ListPage{}, err
 		}
 		for _, rec := range records.Records {
+			if len(page.Connections) == r.PageSize {
+				page.NextPageToken, err = v.pageToken(r, after)
+				return page, err
+			}
 			after = rec.Key.ID
 			conn, ok, err := v.listed(ctx, r, rec)
 			if err != nil {
@@ -103,18 +113,51 @@ func (v *Vault) ListConnections(ctx context.Context, r ListRequest) (ListPage, e
 			if ok {
 				page.Connections = append(page.Connections, conn)
 			}
-			if len(page.Connections) == r.PageSize {
-				page.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(after))
-				return page, nil
-			}
 		}
-		if len(records.Records) < limit {
+		if len(records.Records) < step {
 			return page, nil
 		}
 		scanned += len(records.Records)
+		step *= 2 // few match
 	}
-	page.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(after))
-	return page, nil
+	page.NextPageToken, err = v.pageToken(r, after)
+	return page, err
+}
+
+// A page token is the store key of the last record that was looked at, sealed: it
+// shows callers nothing of how names are hidden, and is of use with the tenant and
+// the filter alone for which it was made.
+
+// pageTokens is no kind of record: kinds have no spaces.
+const pageTokens = "page token"
+
+func (v *Vault) pageToken(r ListRequest, after string) (string, error) {
+	sealed, err := v.records.keyring.Seal(pageTokens, r.filter(), []byte(after))
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+func (v *Vault) parsePageToken(r ListRequest) (after string, err error) {
+	if r.PageToken == "" {
+		return "", nil
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(r.PageToken)
+	if err == nil {
+		var raw []byte
+		raw, err = v.records.keyring.Open(pageTokens, r.filter(), sealed)
+		after = string(raw)
+	}
+	if err != nil {
+		return "", invalid(InvalidPageToken, "page_token", "is not a next_page_token of an earlier answer to the same question")
+	}
+	return after, nil
+}
+
+// filter is what must stay the same from page to page.
+func (r ListRequest) filter() string {
+	return fmt.Sprintf("%q %q %q %d", r.Tenant, r.Subject, r.Provider, r.Status)
 }
 
 // checkList validates a request, fills in its defaults, and returns where to
@@ -126,24 +169,22 @@ func (v *Vault) checkList(r *ListRequest) (prefix, after string, err error) {
 	if r.PageSize < 1 || r.PageSize > MaxPageSize {
 		return "", "", invalid(InvalidPageSize, "page_size", "1 to 1,000, or 0 for 100")
 	}
-	if r.PageToken != "" {
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(r.PageToken)
-		if err != nil || len(raw) != connectionIDSize {
-			return "", "", invalid(InvalidPageToken, "page_token", "is not a next_page_token of an earlier answer")
-		}
-		after = string(raw)
-	}
 	if r.Provider != "" {
 		if _, _, err := v.check(Key{Tenant: r.Tenant, Subject: "-", Provider: r.Provider}); err != nil {
 			return "", "", err
 		}
 	}
+	if r.Subject != "" {
+		if err := checkSubject(r.Subject); err != nil {
+			return "", "", err
+		}
+	}
+	if after, err = v.parsePageToken(*r); err != nil {
+		return "", "", err
+	}
 	if r.Subject == "" {
 		prefix, err = v.blind.tenant(r.Tenant)
 		return prefix, after, err
-	}
-	if err := checkSubject(r.Subject); err != nil {
-		return "", "", err
 	}
 	prefix, err = v.blind.subject(r.Tenant, r.Subject)
 	return prefix, after, err
@@ -156,11 +197,12 @@ func (v *Vault) listed(ctx context.Context, r ListRequest, rec store.Record) (Co
 		return Connection{}, false, err
 	}
 	key := keyOf(record.GetKey())
-	if r.Provider != "" && key.Provider != r.Provider || r.Visible != nil && !r.Visible(key) {
+	if r.Provider != "" && key.Provider != r.Provider || r.Visible != nil && !r.Visible(key) ||
+		r.Status != 0 && statusOf(record, v.now()) != r.Status {
 		return Connection{}, false, nil
 	}
 	conn, err := v.describe(ctx, rec.Key.ID, record)
-	return conn, err == nil && (r.Status == 0 || conn.Status == r.Status), err
+	return conn, err == nil, err
 }
 
 func (v *Vault) describe(ctx context.Context, id string, c *storagev1.Connection) (Connection, error) {

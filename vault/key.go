@@ -112,9 +112,6 @@ func (c *blindCache) put(k Key, id string) *known {
 	return name
 }
 
-// connectionIDSize is the length of a connection's store key in bytes.
-const connectionIDSize = 3 * keyring.BlindSize
-
 func (b blind) tenant(tenant string) (string, error) {
 	return b.keyring.Blind("tenant", tenant)
 }
