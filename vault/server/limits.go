@@ -41,6 +41,9 @@ const (
 	// maxRequest is in bytes. The largest request that makes sense is Connect's,
 	// with 100 scopes of 256 bytes.
 	maxRequest = 128 << 10
+	// maxOpenRequest is for streams that are open to anyone, which keep their
+	// request as long as they last. In bytes.
+	maxOpenRequest = 1 << 10
 	// streamWorkers are goroutines kept for calls: a new one's stack has to
 	// grow several times on its way down to the database. When all are busy,
 	// calls get goroutines of their own.

@@ -192,6 +192,17 @@ func TestMessagesHaveALimit(t *testing.T) {
 	}
 }
 
+func TestAnOpenStreamKeepsLittle(t *testing.T) {
+	address, _ := serve(t, nil)
+	watch, err := grpc_health_v1.NewHealthClient(dial(t, address)).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: strings.Repeat("x", 2<<10)})
+	if err == nil {
+		_, err = watch.Recv()
+	}
+	if status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a watch of a service with a name of 2 KiB: %v, want InvalidArgument", err)
+	}
+}
+
 // halfOpen begins a call whose request never comes.
 func halfOpen(t *testing.T, ctx context.Context, conn *grpc.ClientConn, method string) grpc.ClientStream {
 	t.Helper()

@@ -5,7 +5,9 @@ import (
 	"errors"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // errStopping ends the streams that would otherwise go on for as long as their
@@ -22,7 +24,8 @@ func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
-	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: g.methods[info.FullMethod].who == allowedCaller}
+	who := g.methods[info.FullMethod].who
+	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: who == allowedCaller, open: who == anyone}
 	err := handler(srv, guarded)
 	if err == nil {
 		return nil
@@ -40,6 +43,7 @@ type guardedStream struct {
 	grpc.ServerStream
 	ctx   context.Context
 	names bool // requests name what they are about
+	open  bool // anyone may be calling
 	last  any  // the last request, for the log
 }
 
@@ -52,6 +56,9 @@ func (s *guardedStream) RecvMsg(m any) error {
 		return err
 	}
 	messageCame(s.ctx)
+	if request, ok := m.(proto.Message); ok && s.open && proto.Size(request) > maxOpenRequest {
+		return status.Errorf(codes.InvalidArgument, "the request is longer than %d bytes", maxOpenRequest)
+	}
 	if !s.names {
 		return nil
 	}
