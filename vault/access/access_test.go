@@ -123,3 +123,24 @@ func BenchmarkAuthenticate(b *testing.B) {
 		})
 	}
 }
+
+func TestWhatIsNoTokenHashIsTold(t *testing.T) {
+	token := access.GenerateToken()
+	for _, row := range []struct{ name, text, want string }{
+		{"nothing", "", "is missing"},
+		{"too short", "abcd", "must be 64 hex digits"},
+		{"no hex digits", strings.Repeat("x", 64), "must be 64 hex digits"},
+		{"the token itself", token.Reveal(), "this is the token; write its hash, " + access.HashToken(token).String()},
+		{"the placeholder", strings.Repeat("0", 64), "this is the README's placeholder"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := access.ParseTokenHash(row.text)
+			if err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Fatalf("error = %v, want one with %q", err, row.want)
+			}
+			if row.text != "" && strings.Contains(err.Error(), row.text) {
+				t.Errorf("the error repeats what may be a secret: %v", err)
+			}
+		})
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -34,16 +36,25 @@ func HashToken(token secret.String) TokenHash {
 
 // ParseTokenHash reads a hash as the configuration writes it: 64 hex digits. It
 // refuses the hash of the empty text, which is what a script without its variable
-// makes.
+// makes. Its errors do not repeat the text.
 func ParseTokenHash(text string) (TokenHash, error) {
+	const make = "make a token and its hash with `tokenvault token generate`"
 	var h TokenHash
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(h) {
-		return TokenHash{}, errors.New("64 hex digits: make a token and its hash with `tokenvault token generate`")
+	switch raw, err := hex.DecodeString(text); {
+	case text == "":
+		return h, errors.New("is missing: " + make)
+	case strings.HasPrefix(text, tokenPrefix):
+		return h, fmt.Errorf("this is the token; write its hash, %v, and keep the token out of this file", HashToken(secret.New(text)))
+	case err != nil || len(raw) != len(h):
+		return h, errors.New("must be 64 hex digits: " + make)
+	default:
+		copy(h[:], raw)
 	}
-	copy(h[:], raw)
+	if h == (TokenHash{}) {
+		return h, errors.New("this is the README's placeholder: " + make)
+	}
 	if h == hashOfNothing() {
-		return TokenHash{}, errors.New("this is the hash of the empty text, so whoever sends no token would be let in: make a token and its hash with `tokenvault token generate`")
+		return TokenHash{}, errors.New("this is the hash of the empty text, so whoever sends no token would be let in: " + make)
 	}
 	return h, nil
 }
