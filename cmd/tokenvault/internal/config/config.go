@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -63,15 +64,21 @@ func Parse(name string, data []byte, src Source) (*Config, error) {
 	if len(data) > maxSize {
 		return nil, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
 	}
-	var f file
-	if err := yaml.UnmarshalWithOptions(data, &f, provider.DecodeOptions()...); err != nil {
-		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
-	}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
 	}
 	r := &reader{name: name, dir: filepath.Dir(name), src: src, tree: tree}
+	if len(tree.Docs) > 0 {
+		r.shape(tree.Docs[0].Body, reflect.TypeFor[file](), nil)
+	}
+	var f file
+	if err := yaml.UnmarshalWithOptions(data, &f, provider.DecodeOptions()...); err != nil && len(r.problems) == 0 {
+		r.problems = append(r.problems, syntaxProblem(name, err))
+	}
+	if len(r.problems) > 0 {
+		return nil, &Error{Problems: r.problems}
+	}
 	c := r.read(f)
 	if len(r.problems) > 0 {
 		return nil, &Error{Problems: r.problems}
@@ -116,6 +123,7 @@ func syntaxProblem(name string, err error) Problem {
 	var unknown *yaml.UnknownFieldError
 	var duplicate *yaml.DuplicateKeyError
 	var wrongType *yaml.TypeError
+	var wrongNode *yaml.UnexpectedNodeTypeError
 	var syntax *yaml.SyntaxError
 	switch {
 	case errors.As(err, &unknown):
@@ -126,6 +134,9 @@ func syntaxProblem(name string, err error) Problem {
 		p.Text = fmt.Sprintf("the key %q is there twice; keep one", duplicate.Token.Value)
 	case errors.As(err, &wrongType):
 		p.Line = wrongType.Token.Position.Line
+		p.Text = "the value is of another kind than this key takes (a text, a list, or keys of its own)"
+	case errors.As(err, &wrongNode):
+		p.Line = wrongNode.Token.Position.Line
 		p.Text = "the value is of another kind than this key takes (a text, a list, or keys of its own)"
 	case errors.As(err, &syntax):
 		p.Line = syntax.Token.Position.Line
