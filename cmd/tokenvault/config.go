@@ -30,6 +30,9 @@ each provider.`,
 			if err != nil {
 				return err
 			}
+			for _, warning := range c.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", warning)
+			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%s can work. Redirect URIs to register at the providers:\n", path)
 			for _, p := range c.Providers {

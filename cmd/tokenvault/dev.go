@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -139,12 +138,11 @@ func (d development) run(ctx context.Context, log *slog.Logger, ready func(token
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	sandboxListener, err := lc.Listen(ctx, "tcp", d.sandbox)
+	sandboxListener, err := listenAt(ctx, setting{"--sandbox", d.sandbox})
 	if err != nil {
-		return joinClose(fmt.Errorf("listen for the made-up provider: %w; stop what is using the address, or choose another with --sandbox", err), s)
+		return joinClose(err, s)
 	}
-	grpcListener, httpListener, err := listen(ctx, c.GRPCAddress, c.HTTPAddress)
+	grpcListener, httpListener, err := listen(ctx, setting{"--grpc", c.GRPCAddress}, setting{"--http", c.HTTPAddress})
 	if err != nil {
 		return joinClose(errors.Join(err, sandboxListener.Close()), s)
 	}

@@ -69,11 +69,14 @@ SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes.`
 
 func serve(cmd *cobra.Command, c *config.Config, log *slog.Logger) error {
 	ctx := cmd.Context()
+	for _, warning := range c.Warnings {
+		log.Warn(warning)
+	}
 	s, err := newStack(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	grpcListener, httpListener, err := listen(ctx, c.GRPCAddress, c.HTTPAddress)
+	grpcListener, httpListener, err := listen(ctx, setting{"listen.grpc", c.GRPCAddress}, setting{"listen.http", c.HTTPAddress})
 	if err != nil {
 		return joinClose(err, s)
 	}

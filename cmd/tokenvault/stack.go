@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +17,7 @@ import (
 	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/server"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -53,8 +55,11 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	}
 	s.store = db
 	keys, err := vault.OpenKeyring(ctx, s.store, c.MasterKey)
+	if errors.Is(err, keyring.ErrWrongMasterKey) {
+		return nil, fmt.Errorf("the database %s does not open with the master key of %s (%w): refer to the right key with master_key, or name another database with storage.bolt.path", c.BoltPath, c.MasterKeySource, err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the database %s: %w", c.BoltPath, err)
 	}
 	s.vault, err = vault.New(ctx, vault.Config{
 		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
@@ -163,16 +168,33 @@ func serveHTTP(ctx context.Context, s *http.Server, lis net.Listener) error {
 	return nil
 }
 
-// listen opens both listeners.
-func listen(ctx context.Context, grpcAddress, httpAddress string) (grpcListener, httpListener net.Listener, err error) {
-	var lc net.ListenConfig
-	if grpcListener, err = lc.Listen(ctx, "tcp", grpcAddress); err != nil {
-		return nil, nil, fmt.Errorf("listen for gRPC: %w; stop what is using the address, or choose another", err)
+// setting is a value and what sets it, for messages: a key of the configuration,
+// or a flag.
+type setting struct{ name, value string }
+
+// listen opens the vault's two listeners, the one for gRPC first.
+func listen(ctx context.Context, forGRPC, forHTTP setting) (grpcListener, httpListener net.Listener, err error) {
+	if grpcListener, err = listenAt(ctx, forGRPC); err != nil {
+		return nil, nil, err
 	}
-	if httpListener, err = lc.Listen(ctx, "tcp", httpAddress); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("listen for browsers: %w; stop what is using the address, or choose another", err), grpcListener.Close())
+	if httpListener, err = listenAt(ctx, forHTTP); err != nil {
+		return nil, nil, errors.Join(err, grpcListener.Close())
 	}
 	return grpcListener, httpListener, nil
+}
+
+func listenAt(ctx context.Context, at setting) (net.Listener, error) {
+	var lc net.ListenConfig
+	lis, err := lc.Listen(ctx, "tcp", at.value)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: the address %s is in use: stop what is using it, or choose another with %s", at.name, at.value, at.name)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: this user may not listen on %s: choose another address with %s, such as one with a port above 1023", at.name, at.value, at.name)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: choose another address with %s", at.name, err, at.name)
+	}
+	return lis, nil
 }
 
 // joinClose closes a stack that will not run, because of err.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,10 +25,14 @@ type Config struct {
 	PublicURL   string // without a final slash
 	BoltPath    string
 	MasterKey   keyring.MasterKey
-	Binding     vault.Binding
-	ReturnURLs  []string
-	Providers   []provider.Config
-	Callers     []access.Rule
+	// MasterKeySource says for people where the master key was read from.
+	MasterKeySource string
+	Binding         vault.Binding
+	ReturnURLs      []string
+	Providers       []provider.Config
+	Callers         []access.Rule
+	// Warnings are what can work but should not be so, a line each.
+	Warnings []string
 }
 
 // Source is where values come from.
@@ -36,13 +41,15 @@ type Source struct {
 	LookupEnv func(string) (string, bool)
 	// ReadFile is os.ReadFile, or a stand-in.
 	ReadFile func(string) ([]byte, error)
+	// Stat is os.Stat, or a stand-in. Nil: nobody looks who may read a secret.
+	Stat func(string) (fs.FileInfo, error)
 	// RPCs are the names that a caller's rules may use.
 	RPCs []string
 }
 
 // System returns the Source of a real start.
 func System(rpcs []string) Source {
-	return Source{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile, RPCs: rpcs}
+	return Source{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile, Stat: os.Stat, RPCs: rpcs}
 }
 
 // maxSize is the largest configuration, in bytes.
@@ -52,8 +59,11 @@ const maxSize = 1 << 20
 // could be read.
 func Load(path string, src Source) (*Config, error) {
 	data, err := src.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration %s: name it with --config; `tokenvault serve --help` shows what to write", path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w; name another with --config", err)
 	}
 	return Parse(path, data, src)
 }
@@ -83,6 +93,7 @@ func Parse(name string, data []byte, src Source) (*Config, error) {
 	if len(r.problems) > 0 {
 		return nil, &Error{Problems: r.problems}
 	}
+	c.Warnings = r.warnings
 	return c, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault/keyring"
@@ -18,13 +19,23 @@ import (
 func source() config.Source {
 	key := keyring.GenerateMasterKey().Reveal()
 	return config.Source{
-		LookupEnv: func(name string) (string, bool) { return "canary", name == "SECRET" },
+		LookupEnv: func(name string) (string, bool) {
+			return map[string]string{"SECRET": "canary"}[name], name == "SECRET" || name == "EMPTY"
+		},
 		ReadFile: func(path string) ([]byte, error) {
 			switch path {
 			case "/etc/vault/master.key":
 				return []byte(key + "\n"), nil
 			case "/etc/vault/client.pem":
 				return clientKey(), nil
+			case "/etc/vault/forbidden.key":
+				return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+			case "/etc/vault/folder":
+				return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a directory")}
+			case "/etc/vault/empty.key":
+				return []byte("\n"), nil
+			case "/etc/vault/other.key":
+				return []byte("canary"), nil
 			}
 			return nil, fs.ErrNotExist
 		},
@@ -125,20 +136,30 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"public_url with a path", "example.com/\n", "example.com/vault\n", ":2: public_url: write where browsers reach this vault"},
 		{"public_url without TLS", "https://connect", "http://connect", ":2: public_url: must begin with https://"},
 		{"inline master key", "file:master.key", "c2VjcmV0", ":6: master_key: write a reference"},
-		{"missing master key file", "file:master.key", "file:nowhere.key", ":6: master_key: the file that it names cannot be read"},
+		{"missing master key file", "file:master.key", "file:nowhere.key", ":6: master_key: the file /etc/vault/nowhere.key does not exist"},
+		{"forbidden master key file", "file:master.key", "file:forbidden.key", ":6: master_key: this user may not read the file /etc/vault/forbidden.key"},
+		{"master key file that is a folder", "file:master.key", "file:folder", ":6: master_key: the file /etc/vault/folder cannot be read"},
+		{"empty master key file", "file:master.key", "file:empty.key", ":6: master_key: the file /etc/vault/empty.key is empty"},
+		{"a file that holds something else", "file:master.key", "file:other.key", ":6: master_key: the file /etc/vault/other.key: a master key is 32 random bytes"},
+		{"no master key", "master_key: file:master.key\n", "", ":1: master_key: is missing: make one with `tokenvault key generate"},
+		{"no client secret", "    client_secret: env:SECRET\n", "", ":10: providers.mailchimp.client_secret: is missing: write a reference"},
+		{"a secret that looks like a reference", "env:SECRET", "\"env:canary!\"", ":12: providers.mailchimp.client_secret: write a reference"},
+		{"empty variable", "env:SECRET", "env:EMPTY", ":12: providers.mailchimp.client_secret: the environment variable EMPTY is empty"},
+		{"provider that is not in the catalogue", "  mailchimp:\n    client_id: \"1\"", "  malchimp:\n    client_id: \"1\"", `:10: providers.malchimp: "malchimp" is not in the catalogue, which has mailchimp; for a provider of your own`},
+		{"provider in capitals", "  mailchimp:\n    client_id: \"1\"", "  Mailchimp:\n    client_id: \"1\"", ":10: providers.Mailchimp: a name has 1 to 63 of a-z"},
 		{"other binding", "binding: link", "binding: login", ":7: binding: write `binding: link`"},
 		{"star in a host", "https://app.example.com/done/*", "https://app.example.com*", ":8: return_urls.1: the * must come after the host"},
 		{"return URL without TLS", "https://app.example.com/connected", "http://app.example.com/connected", ":8: return_urls.0: https"},
-		{"unset variable", "env:SECRET", "env:OTHER", ":12: providers.mailchimp.client_secret: the environment variable"},
+		{"unset variable", "env:SECRET", "env:OTHER", ":12: providers.mailchimp.client_secret: the environment variable OTHER is not set"},
 		{"no client_id", `    client_id: "1"` + "\n", "", ":10: providers.mailchimp.client_id: is missing"},
-		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", ":11: providers.mailchimp.template: there is no template"},
+		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", `:11: providers.mailchimp.template: "nope" is not in the catalogue, which has `},
 		{"wrong provider URL", `    client_id: "1"`, "    token_url: http://x.example\n    client_id: \"1\"", ":11: providers.mailchimp.token_url: must begin with https://"},
 		{"an issuer without TLS", `    client_id: "1"`, "    issuer: http://id.example\n    client_id: \"1\"", ":11: providers.mailchimp.issuer: must begin with https://"},
-		{"an issuer without a secret", "  mailchimp:\n", "  acme:\n    issuer: https://id.example\n    client_id: x\n  mailchimp:\n", ":10: providers.acme.client_secret: write a reference"},
 		{"a key that is none", `    client_secret: env:SECRET`, "    client_auth: private_key_jwt\n    client_key: env:SECRET", ":13: providers.mailchimp.client_key: what it names is not a private key in PEM"},
 		{"a key and a secret", `    client_secret: env:SECRET`, "    client_secret: env:SECRET\n    client_auth: private_key_jwt\n    client_key: file:client.pem", ":12: providers.mailchimp.client_secret: must be left out"},
 		{"a key without its method", `    client_secret: env:SECRET`, "    client_secret: env:SECRET\n    client_key: file:client.pem", ":13: providers.mailchimp.client_key: needs client_auth: private_key_jwt"},
 		{"an inline key", `    client_secret: env:SECRET`, "    client_auth: private_key_jwt\n    client_key: canary", ":13: providers.mailchimp.client_key: write a reference"},
+		{"an issuer without a secret", "  mailchimp:\n", "  acme:\n    issuer: https://id.example\n    client_id: x\n  mailchimp:\n", ":10: providers.acme.client_secret: is missing: write a reference"},
 		{"a duration of another kind", `    client_id: "1"`, "    refresh: {lifetime: 1h,\n      grace: 90 seconds}\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.grace: must be a duration"},
 		{"a duration without its unit", `    client_id: "1"`, "    refresh:\n      idle_limit: 90\n    client_id: \"1\"", ":12: providers.mailchimp.refresh.idle_limit: must be a duration"},
 		{"a variable without a pattern", `    client_id: "1"`, "    variables:\n      shop:\n        default: x\n    client_id: \"1\"", ":12: providers.mailchimp.variables.shop.pattern: is missing"},
@@ -179,6 +200,43 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 				t.Errorf("the error repeats a secret: %v", err)
 			}
 		})
+	}
+}
+
+func TestAnUnknownProviderIsToldOnce(t *testing.T) {
+	text := strings.Replace(good, "  mailchimp:\n", "  malchimp:\n", 1)
+	_, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	var problems *config.Error
+	if !errors.As(err, &problems) {
+		t.Fatalf("error = %v", err)
+	}
+	var about []string
+	for _, p := range problems.Problems {
+		if strings.HasPrefix(p.Key, "providers.") {
+			about = append(about, p.String())
+		}
+	}
+	if len(about) != 1 {
+		t.Errorf("%d problems of the provider, want 1: %q", len(about), about)
+	}
+}
+
+func TestAKeyThatOthersMayReadIsWarnedOf(t *testing.T) {
+	for _, row := range []struct {
+		mode fs.FileMode
+		want int
+	}{{0o600, 0}, {0o640, 0}, {0o604, 1}, {0o644, 1}, {0o602, 1}} {
+		src := source()
+		src.Stat = func(path string) (fs.FileInfo, error) {
+			return fs.Stat(fstest.MapFS{"key": {Mode: row.mode}}, "key")
+		}
+		c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(good), src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Warnings) != row.want {
+			t.Errorf("mode %o: warnings = %q, want %d", row.mode, c.Warnings, row.want)
+		}
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
-	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // reader turns a file into a Config and gathers what is wrong with it.
@@ -26,6 +25,7 @@ type reader struct {
 	src       Source
 	tree      *ast.File
 	problems  []Problem
+	warnings  []string
 }
 
 // fail notes a problem of the value at a path.
@@ -53,7 +53,7 @@ func (r *reader) read(f file) *Config {
 		BoltPath:    r.boltPath(f.Storage.Bolt.Path),
 	}
 	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress)
-	c.MasterKey = r.masterKey(f.MasterKey)
+	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
 	for i, entry := range f.ReturnURLs {
 		if err := vault.CheckReturnURLPattern(entry); err != nil {
 			r.fail([]string{"return_urls", strconv.Itoa(i)}, "%v", err)
@@ -123,47 +123,17 @@ func (r *reader) binding(value string) vault.Binding {
 	return vault.Binding(value)
 }
 
-func (r *reader) masterKey(ref string) keyring.MasterKey {
+func (r *reader) masterKey(ref string) (key keyring.MasterKey, source string) {
 	path := []string{"master_key"}
-	text, ok := r.secret(path, ref)
+	found, ok := r.resolve(path, ref, "make one with `tokenvault key generate --out master.key`, and write file:master.key")
 	if !ok {
-		return keyring.MasterKey{}
+		return keyring.MasterKey{}, ""
 	}
-	key, err := keyring.ParseMasterKey(text)
+	key, err := keyring.ParseMasterKey(found.text)
 	if err != nil {
-		r.fail(path, "%v", err)
+		r.fail(path, "%s: %v", found.describe, err)
 	}
-	return key
-}
-
-// secret resolves a reference. What it says never holds the value, since the
-// value may be a secret that was written in place of a reference.
-func (r *reader) secret(path []string, ref string) (secret.String, bool) {
-	kind, name, _ := strings.Cut(ref, ":")
-	switch {
-	case kind == "env" && name != "":
-		value, ok := r.src.LookupEnv(name)
-		if !ok || value == "" {
-			r.fail(path, "the environment variable that it names is not set")
-			return secret.String{}, false
-		}
-		return secret.New(value), true
-	case kind == "file" && name != "":
-		value, err := r.src.ReadFile(r.path(name))
-		if err != nil {
-			r.fail(path, "the file that it names cannot be read; check that it exists and that this user may read it")
-			return secret.String{}, false
-		}
-		text := strings.TrimRight(string(value), "\r\n")
-		if text == "" {
-			r.fail(path, "the file that it names is empty")
-			return secret.String{}, false
-		}
-		return secret.New(text), true
-	default:
-		r.fail(path, "write a reference, not the secret itself: env:NAME or file:PATH")
-		return secret.String{}, false
-	}
+	return key, found.describe
 }
 
 func (r *reader) providers(all map[string]fileProvider, publicURL string) []provider.Config {
@@ -185,13 +155,18 @@ func (r *reader) providers(all map[string]fileProvider, publicURL string) []prov
 func (r *reader) provider(name string, p fileProvider, templates map[string]provider.Definition, publicURL string) provider.Config {
 	path := []string{"providers", name}
 	if !provider.ValidName(name) {
-		r.fail(path, "a name has 1 to 63 of a-z, 0-9 and '-', not beginning with '-'")
+		r.fail(path, "a name has 1 to 63 of a-z, 0-9 and '-', not beginning with '-'; display_name may be any text")
+		return provider.Config{Name: name}
 	}
 	template, known := templates[name]
 	if p.Template != "" {
 		if template, known = templates[p.Template]; !known {
-			r.fail(append(path, "template"), "there is no template of that name; there are: %s", strings.Join(slices.Sorted(maps.Keys(templates)), ", "))
+			r.fail(append(path, "template"), "%q is not in the catalogue, which has %s", p.Template, inCatalogue(p.Template, templates))
+			return provider.Config{Name: name}
 		}
+	} else if !known && !p.HasOAuth() && p.APIKey == nil {
+		r.fail(path, "%q is not in the catalogue, which has %s; for a provider of your own, write issuer, or authorize_url and token_url", name, inCatalogue(name, templates))
+		return provider.Config{Name: name}
 	}
 	definition := p.Definition
 	if known {

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
+	"github.com/tokenvault/tokenvault/vault/provider"
+)
+
+// inCatalogue names the templates that may have been meant, or all while they are
+// few.
+func inCatalogue(name string, templates map[string]provider.Definition) string {
+	const few = 8
+	all := slices.Sorted(maps.Keys(templates))
+	if near := nearest.Names(name, all); len(near) > 0 {
+		return strings.Join(near, ", ")
+	}
+	if len(all) <= few {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%d others, none of a similar name", len(all))
+}
