@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,27 +117,27 @@ const (
 
 // run serves until ctx ends. ready is called once all listeners are open.
 func (d development) run(ctx context.Context, log *slog.Logger, ready func(token secret.String)) error {
-	token, clientSecret, err := d.prepare()
+	token, clientSecret, err := d.secrets()
 	if err != nil {
 		return err
 	}
-	c, err := config.Load(filepath.Join(d.dir, devConfig), config.System(server.RPCs()))
+	text, err := d.configuration(token)
 	if err != nil {
 		return err
 	}
-	sb, err := sandbox.New(sandbox.Config{
-		Clients: d.clients(c, clientSecret), TokenLifetime: d.tokenLifetime, ReuseGrace: d.reuseGrace,
-		StatePath: filepath.Join(d.dir, devSandboxState),
-	})
+	path := filepath.Join(d.dir, devConfig)
+	c, err := config.Parse(path, text, config.System(server.RPCs()))
 	if err != nil {
 		return err
 	}
-	for endpoint, fault := range d.faults {
-		sb.Fault(endpoint, fault)
-	}
+	// From here on the database is locked: nobody else runs on this folder.
 	s, err := newStack(ctx, c, log)
 	if err != nil {
 		return err
+	}
+	sb, err := d.newSandbox(c, clientSecret)
+	if err != nil {
+		return joinClose(err, s)
 	}
 	sandboxListener, err := listenAt(ctx, setting{"--sandbox", d.sandbox})
 	if err != nil {
@@ -145,6 +146,9 @@ func (d development) run(ctx context.Context, log *slog.Logger, ready func(token
 	grpcListener, httpListener, err := listen(ctx, setting{"--grpc", c.GRPCAddress}, setting{"--http", c.HTTPAddress})
 	if err != nil {
 		return joinClose(errors.Join(err, sandboxListener.Close()), s)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return joinClose(errors.Join(err, sandboxListener.Close(), grpcListener.Close(), httpListener.Close()), s)
 	}
 	ready(token)
 	group, ctx := errgroup.WithContext(ctx)
@@ -155,9 +159,8 @@ func (d development) run(ctx context.Context, log *slog.Logger, ready func(token
 	return group.Wait()
 }
 
-// prepare makes what the folder lacks. The configuration is written anew each
-// time, for the addresses may have changed.
-func (d development) prepare() (token, clientSecret secret.String, err error) {
+// secrets makes what the folder lacks of them.
+func (d development) secrets() (token, clientSecret secret.String, err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return token, clientSecret, err
 	}
@@ -167,17 +170,32 @@ func (d development) prepare() (token, clientSecret secret.String, err error) {
 	if token, err = keepSecret(filepath.Join(d.dir, devCallerToken), access.GenerateToken); err != nil {
 		return token, clientSecret, err
 	}
-	if clientSecret, err = keepSecret(filepath.Join(d.dir, devClientSecret), access.GenerateToken); err != nil {
-		return token, clientSecret, err
-	}
-	var text strings.Builder
-	err = template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]any{
+	clientSecret, err = keepSecret(filepath.Join(d.dir, devClientSecret), access.GenerateToken)
+	return token, clientSecret, err
+}
+
+// configuration is made anew each time, for the addresses may have changed.
+func (d development) configuration(token secret.String) ([]byte, error) {
+	var text bytes.Buffer
+	err := template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]any{
 		"GRPC": d.grpc, "HTTP": d.http, "Sandbox": d.sandbox, "TokenSHA256": access.HashToken(token).String(), "Grace": d.reuseGrace,
 	})
+	return text.Bytes(), err
+}
+
+// newSandbox makes the provider that the configuration leads to.
+func (d development) newSandbox(c *config.Config, clientSecret secret.String) (*sandbox.Sandbox, error) {
+	sb, err := sandbox.New(sandbox.Config{
+		Clients: d.clients(c, clientSecret), TokenLifetime: d.tokenLifetime, ReuseGrace: d.reuseGrace,
+		StatePath: filepath.Join(d.dir, devSandboxState),
+	})
 	if err != nil {
-		return token, clientSecret, err
+		return nil, err
 	}
-	return token, clientSecret, os.WriteFile(filepath.Join(d.dir, devConfig), []byte(text.String()), 0o600)
+	for endpoint, fault := range d.faults {
+		sb.Fault(endpoint, fault)
+	}
+	return sb, nil
 }
 
 // keepSecret returns the secret in a file, and makes it where there is none.
@@ -193,7 +211,9 @@ func keepSecret(path string, generate func() secret.String) (secret.String, erro
 	return made, writeNew(path, made.Reveal()+"\n")
 }
 
-const devConfigTemplate = `# Made by ` + "`tokenvault dev`" + `, at every start. It is a working configuration to learn from.
+const devConfigTemplate = `# A working configuration to learn from. ` + "`tokenvault dev`" + ` writes this file anew at every start:
+# what you change here is lost. To keep changes, copy it to another name beside this
+# one, and run ` + "`tokenvault serve --config`" + ` with that.
 listen: {grpc: {{.GRPC}}, http: {{.HTTP}}}
 public_url: http://{{.HTTP}}
 storage: {bolt: {path: vault.db}}

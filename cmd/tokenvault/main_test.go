@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines in testdata, as people would.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setupScript, Cmds: scriptCommands()})
 }
