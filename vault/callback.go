@@ -106,13 +106,31 @@ func (v *Vault) checkFlow(ctx context.Context, r CallbackRequest) (checkedFlow, 
 		return checkedFlow{}, errMixedUp(fmt.Errorf("state belongs to a flow at %q", f.GetProvider()))
 	}
 	f.session, err = v.openSession(ctx, string(f.GetSession()))
+	if err == nil && f.GetUsed() {
+		return checkedFlow{}, errStateUsed()
+	}
 	return f, err
+}
+
+// useUp returns the operation after which a flow's state redeems no more.
+func (v *Vault) useUp(f checkedFlow) (store.Op, error) {
+	return v.records.put(f.storeKey, &storagev1.Flow{
+		Session: f.GetSession(), Provider: f.GetProvider(), CookieSha256: f.GetCookieSha256(), ExpireTime: f.GetExpireTime(), Used: true,
+	}, f.revision)
+}
+
+func errStateUsed() *Error {
+	return &Error{
+		Reason:  AuthorizationFailed,
+		Message: "This answer of the provider has been taken in already, and did not connect the account. To try once more, open the link again.",
+		Err:     errors.New("state has been used, and its session is still open"),
+	}
 }
 
 func errBrowserUnknown() *Error {
 	return &Error{
 		Reason: BrowserUnknown,
-		Message: "This browser did not start this connection, or does not keep cookies. Nothing was changed. " +
+		Message: "This browser did not start this connection, or does not keep cookies. " +
 			"Open the link again in one browser, with cookies allowed, and finish there.",
 		Err: errors.New("flow cookie is missing or belongs to another browser"),
 	}
@@ -142,7 +160,11 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	if err := checkAnswer(ctx, f.provider, r); err != nil {
 		// The state is used up; the session stays, so that the person can
 		// change their mind with the same link.
-		_, commitErr := v.store.Commit(ctx, store.Delete(f.storeKey, f.revision))
+		used, opErr := v.useUp(f)
+		if opErr != nil {
+			return nil, errors.Join(err, opErr)
+		}
+		_, commitErr := v.store.Commit(ctx, used)
 		return nil, errors.Join(err, commitErr)
 	}
 	id, err := v.blind.connection(keyOf(f.session.GetKey()))
@@ -218,12 +240,16 @@ func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
 		if err != nil {
 			return err
 		}
-		_, err = v.store.Commit(ctx, store.Delete(f.storeKey, f.revision), op)
+		used, err := v.useUp(*f)
+		if err != nil {
+			return err
+		}
+		_, err = v.store.Commit(ctx, used, op)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		// Another callback was faster, or the link was only opened once more.
-		if _, err := v.store.Get(ctx, f.storeKey); errors.Is(err, store.ErrNotFound) {
+		if rec, err := v.store.Get(ctx, f.storeKey); errors.Is(err, store.ErrNotFound) || err == nil && rec.Revision != f.revision {
 			return errSessionUsed()
 		}
 		if f.session, err = v.openSession(ctx, f.session.storeKey.ID); err != nil {

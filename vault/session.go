@@ -204,7 +204,7 @@ func (v *Vault) openSession(ctx context.Context, id string) (openSession, error)
 func errSessionExpired(cause error) *Error {
 	return &Error{
 		Reason:  SessionExpired,
-		Message: "This link has expired or is not complete. Nothing was changed. Go back to where you got it and ask for a new one.",
+		Message: "This link has expired or is not complete. Go back to where you got it and ask for a new one.",
 		Err:     cause,
 	}
 }

@@ -128,8 +128,13 @@ func TestAStateWorksOnce(t *testing.T) {
 	if code, page := open(t, s, browser, callback); code != http.StatusOK {
 		t.Fatalf("the first callback ended at %d:\n%s", code, page)
 	}
-	if code, _ := open(t, s, browser, callback); code != http.StatusBadRequest {
-		t.Errorf("the same callback again ended at %d, want 400", code)
+	code, page := open(t, s, browser, callback) // the page at the end, loaded again
+	if code != http.StatusBadRequest || !strings.Contains(page, "used already") || !strings.Contains(page, "see what is connected") || strings.Contains(page, "Nothing was changed") {
+		t.Errorf("the same callback again ended at %d, want 400 and a page that says that the link was used:\n%s", code, page)
+	}
+	code, page = open(t, s, s.NewBrowser(), callback)
+	if code != http.StatusForbidden || strings.Contains(page, "used") || strings.Contains(page, "Nothing was changed") {
+		t.Errorf("the same callback in another browser ended at %d, want 403 and a page that tells nothing:\n%s", code, page)
 	}
 	if n := s.Sandbox.Requests(sandbox.Token); n != 1 {
 		t.Errorf("%d token requests, want 1", n)
@@ -168,6 +173,9 @@ func TestDecliningLeavesTheLinkUsable(t *testing.T) {
 	}
 	if page := s.Body(denied); denied.StatusCode != http.StatusForbidden || !strings.Contains(page, "declined") {
 		t.Errorf("declining ended at %d:\n%s", denied.StatusCode, page)
+	}
+	if code, page := open(t, s, person.Client, denied.Request.URL.String()); code != http.StatusBadRequest || !strings.Contains(page, "open the link again") {
+		t.Errorf("the same answer again ended at %d:\n%s", code, page)
 	}
 	approved, err := person.Approve(t.Context(), resp.GetConnectUrl(), vaulttest.Ada)
 	if err != nil {

@@ -1037,9 +1037,12 @@ type Flow struct {
 	// Provider of the session, compared with that of the callback's path.
 	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	// SHA-256 of the flow cookie.
-	CookieSha256  []byte                 `protobuf:"bytes,3,opt,name=cookie_sha256,json=cookieSha256,proto3" json:"cookie_sha256,omitempty"`
-	CodeVerifier  string                 `protobuf:"bytes,4,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	CookieSha256 []byte                 `protobuf:"bytes,3,opt,name=cookie_sha256,json=cookieSha256,proto3" json:"cookie_sha256,omitempty"`
+	CodeVerifier string                 `protobuf:"bytes,4,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
+	ExpireTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Its callback has come: never again. The record stays until its end, so that
+	// the browser that loads the page at the end once more is told so.
+	Used          bool `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1107,6 +1110,13 @@ func (x *Flow) GetExpireTime() *timestamppb.Timestamp {
 		return x.ExpireTime
 	}
 	return nil
+}
+
+func (x *Flow) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
 }
 
 // Due is an entry in the index of connections to be looked at: its store key
@@ -1672,14 +1682,15 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"STATE_OPEN\x10\x01\x12\x13\n" +
 	"\x0fSTATE_REDEEMING\x10\x02\x12\x0e\n" +
 	"\n" +
-	"STATE_USED\x10\x03\"\xc8\x01\n" +
+	"STATE_USED\x10\x03\"\xdc\x01\n" +
 	"\x04Flow\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12#\n" +
 	"\rcookie_sha256\x18\x03 \x01(\fR\fcookieSha256\x12(\n" +
 	"\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"%\n" +
+	"expireTime\x12\x12\n" +
+	"\x04used\x18\x06 \x01(\bR\x04used\"%\n" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
