@@ -39,7 +39,7 @@ func (k Key) checked() (Key, error) {
 		return Key{}, err
 	}
 	if !provider.ValidName(k.Provider) {
-		return Key{}, invalid(InvalidProvider, "provider", "1 to 63 of a-z, 0-9 and '-', not beginning with '-'")
+		return Key{}, invalid(InvalidProvider, "provider", providerRule(k.Provider))
 	}
 	if k.Label != DefaultLabel && !labelPattern.MatchString(k.Label) {
 		return Key{}, invalid(InvalidLabel, "label", "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
@@ -47,9 +47,24 @@ func (k Key) checked() (Key, error) {
 	return k, nil
 }
 
+// providerRule says what is wrong with a name that no provider can have.
+func providerRule(name string) string {
+	switch {
+	case name == "":
+		return "is missing"
+	case provider.ValidName(strings.ToLower(name)):
+		return "must be lower case"
+	default:
+		return "1 to 63 of a-z, 0-9 and '-', not beginning with '-'"
+	}
+}
+
 func checkSubject(subject string) error {
 	const message = "1 to 256 bytes of printable UTF-8"
-	if subject == "" || len(subject) > maxSubject || !isPrintable(subject) {
+	if subject == "" {
+		return invalid(InvalidSubject, "subject", "is missing")
+	}
+	if len(subject) > maxSubject || !isPrintable(subject) {
 		return invalid(InvalidSubject, "subject", message)
 	}
 	return nil
