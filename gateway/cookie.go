@@ -28,7 +28,7 @@ func newFlowCookie(secure bool, metadataKey string, lifetime time.Duration) flow
 }
 
 // annotate passes the cookie on to the server, as the only metadata that comes
-// from a request besides authorization. Two cookies of the name are none: one of
+// from a request besides authorization and the address that it came from. Two cookies of the name are none: one of
 // them is not ours.
 func (c flowCookie) annotate(_ context.Context, r *http.Request) metadata.MD {
 	cookies := r.CookiesNamed(c.name)

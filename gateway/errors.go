@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -21,9 +20,9 @@ func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshal
 }
 
 // answerError answers with a page on the browser's paths, with the status as JSON
-// on the others.
+// on those of the API.
 func (g *gateway) answerError(w http.ResponseWriter, r *http.Request, code int, st *status.Status) {
-	if strings.HasPrefix(r.URL.Path, "/oauth/") {
+	if isForBrowsers(r) {
 		g.pages.write(w, code, errorPage(st))
 		return
 	}
@@ -50,18 +49,29 @@ func (g *gateway) answerError(w http.ResponseWriter, r *http.Request, code int, 
 // errorPage tells a person what happened. Its words come from the engine, whose
 // messages are written for people; what gRPC and grpc-gateway have to say is not.
 func errorPage(st *status.Status) page {
-	text := "The address is not complete, or it is not one of this service. Nothing was changed. Open the link again as you got it."
+	title := errorTitle("")
+	text := "The address is not complete, or it is not one of this service. Open the link again as you got it."
 	switch st.Code() {
-	case codes.NotFound, codes.InvalidArgument, codes.Unimplemented:
+	case codes.NotFound, codes.Unimplemented:
+		title = "There is nothing here"
+	case codes.InvalidArgument:
 	default:
 		text = "Something went wrong on our side. Please try again in a moment."
 	}
 	for _, detail := range st.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			return page{Title: errorTitle(info.GetReason()), Text: []string{st.Message()}, Failed: true}
+			return page{Title: errorTitle(info.GetReason()), Text: append([]string{st.Message()}, nextStep(info.GetReason())...), Failed: true}
 		}
 	}
-	return page{Title: errorTitle(""), Text: []string{text}, Failed: true}
+	return page{Title: title, Text: []string{text}, Failed: true}
+}
+
+// nextStep is what a person at a browser can do besides what the message says.
+func nextStep(reason string) []string {
+	if reason == "ACCESS_DENIED" {
+		return []string{"Changed your mind? Open the link again."}
+	}
+	return nil
 }
 
 func errorTitle(reason string) string {

@@ -36,6 +36,9 @@ type Config struct {
 	// FlowLifetime is how long a browser keeps the flow cookie: as long as a
 	// flow may take. 0: until the browser is closed.
 	FlowLifetime time.Duration
+	// ClientAddressKey is the metadata key under which the server expects the
+	// address of whoever calls the gateway, for its log. Empty: it is not told.
+	ClientAddressKey string
 	// Logger gets what goes wrong in the gateway itself. Nil: none.
 	Logger *slog.Logger
 }
@@ -45,7 +48,10 @@ type gateway struct {
 	pages     pages
 	cookie    flowCookie
 	marshaler runtime.Marshaler
-	log       *slog.Logger
+	routes    routes
+	// addressKey is Config.ClientAddressKey.
+	addressKey string
+	log        *slog.Logger
 }
 
 // New returns the gateway's handler. It is safe for concurrent use.
@@ -58,11 +64,17 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := newRoutes(openAPI)
+	if err != nil {
+		return nil, err
+	}
 	g := &gateway{
-		pages:     p,
-		cookie:    newFlowCookie(u.Scheme == "https", c.FlowCookieKey, c.FlowLifetime),
-		marshaler: &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{}},
-		log:       c.Logger,
+		pages:      p,
+		cookie:     newFlowCookie(u.Scheme == "https", c.FlowCookieKey, c.FlowLifetime),
+		marshaler:  &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{}},
+		routes:     known,
+		addressKey: c.ClientAddressKey,
+		log:        c.Logger,
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
@@ -100,10 +112,12 @@ func (g *gateway) newREST() *runtime.ServeMux {
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
 		runtime.WithMetadata(g.cookie.annotate),
+		runtime.WithMetadata(g.annotateAddress),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, g.marshaler),
 		runtime.WithForwardResponseOption(g.forwardOAuth),
 		runtime.WithForwardResponseRewriter(g.rewriteOAuth),
 		runtime.WithErrorHandler(g.fail),
+		runtime.WithRoutingErrorHandler(g.misrouted),
 	)
 }
 

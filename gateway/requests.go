@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -67,11 +69,24 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // the types of what it sends and wants.
 func passedOn() []string { return []string{"Authorization", "Cookie", "Content-Type", "Accept"} }
 
+// addressKey leads to the address that a request came from.
+type addressKey struct{}
+
+// annotateAddress tells the server who is calling. It is the other end of the
+// connection, never what a header says: a proxy's, where one stands before.
+func (g *gateway) annotateAddress(ctx context.Context, _ *http.Request) metadata.MD {
+	address, ok := ctx.Value(addressKey{}).(string)
+	if !ok || g.addressKey == "" {
+		return nil
+	}
+	return metadata.Pairs(g.addressKey, address)
+}
+
 // stripped returns the request without all that grpc-gateway would make metadata
 // or deadlines of: X-Forwarded-For and -Host, Grpc-Timeout, Grpc-Metadata-*, the
 // host asked for, the peer's address.
 func stripped(r *http.Request, body []byte) *http.Request {
-	out := *r
+	out := *r.WithContext(context.WithValue(r.Context(), addressKey{}, r.RemoteAddr))
 	out.Header = make(http.Header)
 	for _, name := range passedOn() {
 		if values := r.Header.Values(name); len(values) > 0 {

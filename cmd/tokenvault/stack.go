@@ -99,7 +99,8 @@ func (s *stack) addGateway(ctx context.Context, publicURL string, log *slog.Logg
 		return err
 	}
 	handler, err := gateway.New(ctx, gateway.Config{
-		Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime, Logger: log,
+		Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		ClientAddressKey: server.ClientAddressKey, Logger: log,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
@@ -50,6 +51,25 @@ func codeOf(reason vault.Reason) codes.Code {
 // reporter turns errors into statuses, and logs what callers are not told.
 type reporter struct {
 	log *slog.Logger
+	// listener is the one whose calls it reports.
+	listener listener
+}
+
+// ClientAddressKey is the metadata key under which the gateway passes on the
+// address of its client. Nobody else is believed.
+const ClientAddressKey = "tokenvault-client-address"
+
+// address returns where a call came from, for the log.
+func (r reporter) address(ctx context.Context) string {
+	if r.listener == gatewayListener {
+		if values := metadata.ValueFromIncomingContext(ctx, ClientAddressKey); len(values) == 1 {
+			return values[0]
+		}
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr.String()
+	}
+	return ""
 }
 
 // status is the one way from an error to what a caller is told: never nil. The
@@ -123,9 +143,7 @@ func (r reporter) failure(ctx context.Context, level slog.Level, method, reason 
 		return
 	}
 	line := append([]slog.Attr{slog.String("method", method), slog.String("reason", reason)}, attrs...)
-	if p, ok := peer.FromContext(ctx); ok {
-		line = append(line, slog.String("peer", p.Addr.String()))
-	}
+	line = append(line, slog.String("peer", r.address(ctx)))
 	r.log.LogAttrs(ctx, level, "request refused", append(line, slog.Any("cause", err))...)
 }
 

@@ -58,11 +58,10 @@ func newServer(c Config, public limits) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	report := reporter{log: log}
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
 	calls := newUnderway()
 	guardOf := func(l listener, limits limits) guard {
-		return guard{listener: l, limits: limits, methods: methods(), policy: c.Policy, report: report, stopping: stopping, calls: calls}
+		return guard{listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l}, stopping: stopping, calls: calls}
 	}
 	s := &Server{
 		public:  newGRPC(guardOf(publicListener, public)),
@@ -79,7 +78,7 @@ func newServer(c Config, public limits) *Server {
 	reflection.Register(s.public)
 
 	tokenvaultv1.RegisterVaultServiceServer(s.gateway, service)
-	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: report})
+	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: reporter{log: log, listener: gatewayListener}})
 	return s
 }
 

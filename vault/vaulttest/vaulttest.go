@@ -206,7 +206,8 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	inside, err := srv.DialGateway()
 	fatal(err)
 	handler, err := gateway.New(s.t.Context(), gateway.Config{
-		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime, Logger: log,
+		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		ClientAddressKey: server.ClientAddressKey, Logger: log,
 	})
 	fatal(err)
 
