@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -37,59 +38,131 @@ type clientFlags struct {
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
-	addr := os.Getenv("TOKENVAULT_ADDR")
-	if addr == "" {
-		addr = "127.0.0.1:9090"
-	}
-	cmd.Flags().StringVar(&f.addr, "addr", addr, "the vault's gRPC `host:port`; TOKENVAULT_ADDR sets it too")
+	cmd.Flags().StringVar(&f.addr, "addr", defaultAddr(), "the vault's gRPC `host:port`; TOKENVAULT_ADDR sets it too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the answer as JSON")
-	cmd.Long += "\n\nThe caller token comes from the environment variable TOKENVAULT_TOKEN. The\nconnection has TLS, but for loopback addresses."
+	cmd.Long += "\n\nThe caller token comes from the environment variable TOKENVAULT_TOKEN. The\nconnection has TLS, except on loopback."
 }
 
-// call dials the vault and makes one call with the caller token.
-func (f *clientFlags) call(ctx context.Context, use func(context.Context, tokenvaultv1.VaultServiceClient) error) error {
-	token := secret.New(os.Getenv("TOKENVAULT_TOKEN"))
-	if token.IsZero() {
-		return errors.New("TOKENVAULT_TOKEN is not set: export the caller token that `tokenvault token generate` printed")
+func defaultAddr() string {
+	if addr := os.Getenv("TOKENVAULT_ADDR"); addr != "" {
+		return addr
 	}
-	transport, err := transportFor(f.addr)
+	return "127.0.0.1:9090"
+}
+
+// useVault uses a running vault. The context carries the caller token.
+type useVault func(context.Context, tokenvaultv1.VaultServiceClient) error
+
+// call dials the vault and makes a call or a few, soon answered.
+func (f *clientFlags) call(ctx context.Context, use useVault) error {
+	return f.dial(ctx, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+		ctx, cancel := context.WithTimeout(ctx, callPatience)
+		defer cancel()
+		return use(ctx, c)
+	})
+}
+
+// callAbout is call for one connection, with errors that say what to do about it.
+func (f *clientFlags) callAbout(ctx context.Context, n connectionName, use useVault) error {
+	return f.aboutConnection(f.call(ctx, use), n)
+}
+
+// dial dials the vault, for as long as use takes.
+func (f *clientFlags) dial(ctx context.Context, use useVault) error {
+	token, err := callerToken()
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(f.addr, grpc.WithTransportCredentials(transport))
+	target, transport, err := dialTarget(f.addr)
+	if err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return fmt.Errorf("--addr %q: %w", f.addr, err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, callPatience)
-	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
 	err = use(ctx, tokenvaultv1.NewVaultServiceClient(conn))
-	if status.Code(err) == codes.Unavailable && !hasReason(err) {
-		return fmt.Errorf("no vault answers at %s: start one with `tokenvault serve` or `tokenvault dev`, or say with --addr where it is", f.addr)
+	switch {
+	case reasonOf(err) == "CALLER_UNKNOWN":
+		return f.unknownCaller(token)
+	case isUnreachable(err):
+		return f.diagnose(ctx, target, transport, err)
 	}
 	return err
 }
 
-// transportFor chooses TLS, except where the token does not leave the machine.
-func transportFor(addr string) (credentials.TransportCredentials, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("--addr %q is not an address: write host:port, such as 127.0.0.1:9090", addr)
-	}
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
-		return insecure.NewCredentials(), nil
-	}
-	return credentials.NewTLS(nil), nil
+// isUnreachable reports whether an error is not the vault's own, but about the way
+// to it.
+func isUnreachable(err error) bool {
+	return status.Code(err) == codes.Unavailable && reasonOf(err) == ""
 }
 
-func hasReason(err error) bool {
+// callerToken reads TOKENVAULT_TOKEN and refuses what can be no token.
+func callerToken() (secret.String, error) {
+	value := os.Getenv("TOKENVAULT_TOKEN")
+	switch {
+	case value == "":
+		return secret.String{}, errors.New("TOKENVAULT_TOKEN is not set: export the caller token that `tokenvault token generate` printed; " +
+			"for a vault of `tokenvault dev`, export TOKENVAULT_TOKEN=$(cat .tokenvault/caller.token)")
+	case len(value) >= len("Bearer ") && strings.EqualFold(value[:len("Bearer ")], "Bearer "):
+		return secret.String{}, errors.New("TOKENVAULT_TOKEN begins with \"Bearer \": set it to the token alone")
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return secret.String{}, errors.New("TOKENVAULT_TOKEN holds white space or other characters that no token has: set it to the token alone")
+	}
+	return secret.New(value), nil
+}
+
+var sha256Hex = regexp.MustCompile(`\A[0-9A-Fa-f]{64}\z`)
+
+func (f *clientFlags) unknownCaller(token secret.String) error {
+	text := fmt.Sprintf("the vault at %s does not know the token in TOKENVAULT_TOKEN", f.addr)
+	if sha256Hex.MatchString(token.Reveal()) {
+		return fmt.Errorf("%s, which looks like a token_sha256: set it to the token that was printed with it (CALLER_UNKNOWN)", text)
+	}
+	return fmt.Errorf("%s: its hash must be the token_sha256 of one of the callers in the vault's configuration (CALLER_UNKNOWN)", text)
+}
+
+// dialTarget reads an address, and chooses TLS except where the token does not
+// leave the machine. No host, and the unspecified one that servers listen on, mean
+// this machine.
+func dialTarget(addr string) (string, credentials.TransportCredentials, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return "", nil, fmt.Errorf("--addr %q is not an address: write host:port, such as 127.0.0.1:9090", addr)
+	}
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "", err == nil && ip.IsUnspecified() && ip.Is4():
+		return net.JoinHostPort("127.0.0.1", port), insecure.NewCredentials(), nil
+	case err == nil && ip.IsUnspecified():
+		return net.JoinHostPort("::1", port), insecure.NewCredentials(), nil
+	case host == "localhost", err == nil && ip.IsLoopback():
+		return addr, insecure.NewCredentials(), nil
+	}
+	return addr, credentials.NewTLS(nil), nil
+}
+
+// reasonOf returns the reason that the vault has given, or "".
+func reasonOf(err error) string {
 	for _, detail := range status.Convert(err).Details() {
-		if _, ok := detail.(*errdetails.ErrorInfo); ok {
-			return true
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
 		}
 	}
-	return false
+	return ""
+}
+
+// aboutConnection adds to an error what to run next.
+func (f *clientFlags) aboutConnection(err error, n connectionName) error {
+	switch reason := reasonOf(err); reason {
+	case "NOT_CONNECTED":
+		return fmt.Errorf("%v is not connected: run `%s` (%s)", n, f.hint("connect", n), reason)
+	case "REAUTHORIZATION_REQUIRED", "SCOPES_MISSING":
+		return fmt.Errorf("%s Run `%s` (%s)", status.Convert(err).Message(), f.hint("connect", n), reason)
+	}
+	return err
 }
 
 // explain words an error for the terminal: a status without its machinery.
@@ -98,10 +171,8 @@ func explain(err error) string {
 	if !ok || st.Code() == codes.Unknown {
 		return err.Error()
 	}
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			return fmt.Sprintf("%s (%s)", st.Message(), info.GetReason())
-		}
+	if reason := reasonOf(err); reason != "" {
+		return fmt.Sprintf("%s (%s)", st.Message(), reason)
 	}
 	return st.Message()
 }
@@ -114,12 +185,4 @@ func printJSON(w io.Writer, m proto.Message) error {
 	}
 	_, err = fmt.Fprintln(w, strings.TrimSpace(string(out)))
 	return err
-}
-
-// connectionArgs are the positional arguments of commands about one connection.
-func connectionArgs(cmd *cobra.Command, args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("name a subject and a provider: %s alice mailchimp", cmd.CommandPath())
-	}
-	return nil
 }

@@ -14,17 +14,17 @@ func newConfig() *cobra.Command {
 		Use:     "config",
 		GroupID: "prepare",
 		Short:   "Check a configuration",
-		Args:    cobra.NoArgs,
+		Args:    subcommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var path string
 	check := &cobra.Command{
-		Use:   "check --config FILE",
+		Use:   "check [--config FILE]",
 		Short: "Say what is wrong with a configuration, without starting",
 		Long: `Reads a configuration as serve would, with the secrets that it refers to, and says
 what is wrong with it. When all is well it prints the redirect URI to register at
 each provider.`,
-		Args: cobra.NoArgs,
+		Args: noArguments("--config"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(path, config.System(server.RPCs()))
 			if err != nil {
@@ -41,7 +41,7 @@ each provider.`,
 			return nil
 		},
 	}
-	check.Flags().StringVar(&path, "config", "tokenvault.yaml", "the configuration file")
+	check.Flags().StringVar(&path, "config", "tokenvault.yaml", "the configuration `file`")
 	cmd.AddCommand(check)
 	return cmd
 }

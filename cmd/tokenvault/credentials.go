@@ -9,24 +9,31 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
 func newCredentials() *cobra.Command {
 	var client clientFlags
+	var minTTL time.Duration
 	req := &tokenvaultv1.GetCredentialsRequest{}
 	cmd := &cobra.Command{
-		Use:     "credentials SUBJECT PROVIDER",
-		GroupID: "use",
-		Short:   "Print credentials that work now",
+		Use:        "credentials SUBJECT PROVIDER",
+		GroupID:    "use",
+		SuggestFor: []string{"creds", "get", "token"},
+		Short:      "Print credentials that work now",
 		Long: `Prints credentials that work now: the headers to send, where the provider's API is,
 and what is known of the account. They are secret: mind who can see the terminal.`,
 		Example: "  tokenvault credentials alice mailchimp --json",
 		Args:    connectionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Subject, req.Provider = args[0], args[1]
-			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+			if cmd.Flags().Changed("min-ttl") {
+				req.MinTtl = durationpb.New(minTTL)
+			}
+			name := nameOf(req.Subject, req.Provider, req.Label)
+			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				resp, err := c.GetCredentials(ctx, req)
 				if err != nil {
 					return err
@@ -40,6 +47,8 @@ and what is known of the account. They are secret: mind who can see the terminal
 		},
 	}
 	cmd.Flags().StringVar(&req.Label, "label", "", "the connection's label (default \"default\")")
+	cmd.Flags().DurationVar(&minTTL, "min-ttl", time.Minute, "the life that the token must have left, such as 10m; one with less is refreshed first")
+	cmd.Flags().StringSliceVar(&req.RequiredScopes, "require-scope", nil, "a `scope` that must have been granted; may be given several times")
 	client.add(cmd)
 	return cmd
 }
@@ -58,7 +67,7 @@ func printCredentials(w io.Writer, resp *tokenvaultv1.GetCredentialsResponse) {
 		fmt.Fprintf(w, "%s: %s\n", name, resp.GetMetadata()[name])
 	}
 	if t := resp.GetExpireTime(); t != nil {
-		fmt.Fprintf(w, "Expires: %s\n", t.AsTime().Local().Format(time.DateTime))
+		fmt.Fprintf(w, "Expires: %s\n", showTime(t.AsTime()))
 	} else {
 		fmt.Fprintln(w, "Expires: never")
 	}

@@ -31,7 +31,7 @@ func newDemo() *cobra.Command {
 an account as a browser would, gets credentials over gRPC, calls the made-up API with
 them, lists and disconnects. Everything runs on this machine, in a temporary folder
 that is removed at the end.`,
-		Args: cobra.NoArgs,
+		Args: noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd.OutOrStdout()) },
 	}
 }

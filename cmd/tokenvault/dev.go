@@ -49,7 +49,7 @@ endpoint, of which several can be given with commas between (quirk=A,quirk=B):
 
 The provider acme has tokens that end and are refreshed. To see that happen, give
 them a short life with --token-lifetime.`,
-		Args: cobra.NoArgs,
+		Args: noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logging.logger(cmd.ErrOrStderr())
 			if err != nil {
@@ -58,7 +58,7 @@ them a short life with --token-lifetime.`,
 			if d.faults, err = parseFaults(faults); err != nil {
 				return err
 			}
-			return d.run(cmd.Context(), log, func(token secret.String) { d.explain(cmd.OutOrStdout(), token) })
+			return d.run(cmd.Context(), log, func(secret.String) { d.explain(cmd.OutOrStdout()) })
 		},
 	}
 	cmd.Flags().StringVar(&d.dir, "dir", ".tokenvault", "the `folder` for keys, configuration and data")
@@ -263,17 +263,17 @@ func (d development) clients(c *config.Config, clientSecret secret.String) []san
 }
 
 // explain prints what to open and what to type.
-func (d development) explain(w io.Writer, token secret.String) {
-	program := os.Args[0]
+func (d development) explain(w io.Writer) {
 	fmt.Fprintf(w, `A vault is running at %[1]s (gRPC) and http://%[2]s (browsers),
-and a made-up Mailchimp beside it. Type this in another terminal:
+and a made-up Mailchimp beside it. Type this in another terminal, in the same folder:
 
-  export TOKENVAULT_ADDR=%[1]s TOKENVAULT_TOKEN=%[3]s
-  %[4]s connect alice mailchimp       # prints a link: open it in a browser
-  %[4]s credentials alice mailchimp   # what programs get
-  %[4]s list
+  export TOKENVAULT_ADDR=%[1]s TOKENVAULT_TOKEN=$(cat %[3]s)
+  %[4]s alice mailchimp   # prints a link: open it in a browser
+  %[5]s alice mailchimp      # what programs get
+  %[6]s
 
-Keys, configuration and data are in %[5]s. Stop with Ctrl-C.
+Keys, configuration and data are in %[7]s. Stop with Ctrl-C.
 
-`, d.grpc, d.http, token.Reveal(), program, d.dir)
+`, d.grpc, d.http, shellWord(filepath.Join(d.dir, devCallerToken)),
+		hint("connect", "--wait"), hint("credentials"), hint("list"), d.dir)
 }

@@ -13,16 +13,21 @@ func newDisconnect() *cobra.Command {
 	var client clientFlags
 	req := &tokenvaultv1.DisconnectRequest{}
 	cmd := &cobra.Command{
-		Use:     "disconnect SUBJECT PROVIDER",
-		GroupID: "use",
-		Short:   "Delete a connection, and revoke it at the provider where that can be done",
-		Long:    "Deletes a connection here, always, and revokes it at the provider where that can be\ndone. It says what happened and what the person can still do.",
-		Example: "  tokenvault disconnect alice mailchimp",
-		Args:    connectionArgs,
+		Use:        "disconnect SUBJECT PROVIDER",
+		GroupID:    "use",
+		SuggestFor: []string{"remove", "delete", "revoke"},
+		Short:      "Delete a connection, and revoke it at the provider where that can be done",
+		Long:       "Deletes a connection here, always, and revokes it at the provider where that can be\ndone. It says what happened and what the person can still do.",
+		Example:    "  tokenvault disconnect alice mailchimp",
+		Args:       connectionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Subject, req.Provider = args[0], args[1]
-			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+			name := nameOf(req.Subject, req.Provider, req.Label)
+			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				resp, err := c.Disconnect(ctx, req)
+				if reason := reasonOf(err); reason == "NOT_CONNECTED" {
+					return fmt.Errorf("nothing to disconnect: %v is not connected (%s)", name, reason)
+				}
 				if err != nil {
 					return err
 				}

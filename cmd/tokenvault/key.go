@@ -14,7 +14,7 @@ func newKey() *cobra.Command {
 		Use:     "key",
 		GroupID: "prepare",
 		Short:   "Make master keys",
-		Args:    cobra.NoArgs,
+		Args:    subcommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var out string
@@ -25,7 +25,7 @@ func newKey() *cobra.Command {
 Keep a copy somewhere safe, apart from the database: without it the database is of
 no use to anybody, you included.`,
 		Example: "  tokenvault key generate --out master.key",
-		Args:    cobra.NoArgs,
+		Args:    noArguments("--out"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key := keyring.GenerateMasterKey()
 			if out == "" {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,20 +19,19 @@ func newList() *cobra.Command {
 	var status string
 	req := &tokenvaultv1.ListConnectionsRequest{}
 	cmd := &cobra.Command{
-		Use:     "list",
-		GroupID: "use",
-		Short:   "List connections",
-		Long:    "Lists all connections that the caller may see, page by page.",
-		Example: "  tokenvault list --provider mailchimp",
-		Args:    cobra.NoArgs,
+		Use:        "list",
+		GroupID:    "use",
+		Short:      "List connections",
+		SuggestFor: []string{"ls"},
+		Long:       "Lists all connections that the caller may see, page by page.",
+		Example:    "  tokenvault list --provider mailchimp",
+		Args:       noArguments("--subject"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if status != "" {
-				number, ok := tokenvaultv1.ConnectionStatus_value["CONNECTION_STATUS_"+strings.ToUpper(status)]
-				if !ok {
-					return fmt.Errorf("--status %q: write connected, expiring_soon or reauthorization_required", status)
-				}
-				req.Status = tokenvaultv1.ConnectionStatus(number)
+			var err error
+			if req.Status, err = parseStatus(status); err != nil {
+				return err
 			}
+			isNarrowed := req.Subject != "" || req.Provider != "" || status != ""
 			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				all, err := listAll(ctx, c, req)
 				if err != nil {
@@ -39,18 +40,31 @@ func newList() *cobra.Command {
 				if client.json {
 					return printJSON(cmd.OutOrStdout(), &tokenvaultv1.ListConnectionsResponse{Connections: all})
 				}
-				return printConnections(cmd.OutOrStdout(), all)
+				return printConnections(cmd.OutOrStdout(), all, isNarrowed)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&req.Subject, "subject", "", "only this subject's")
-	cmd.Flags().StringVar(&req.Provider, "provider", "", "only this provider's")
-	cmd.Flags().StringVar(&status, "status", "", "only those in this status: connected, expiring_soon or reauthorization_required")
+	cmd.Flags().StringVar(&req.Subject, "subject", "", "only this `subject`'s")
+	cmd.Flags().StringVar(&req.Provider, "provider", "", "only this `provider`'s")
+	cmd.Flags().StringVar(&status, "status", "", "only those in this `status`: connected, expiring_soon or reauthorization_required")
 	client.add(cmd)
 	return cmd
 }
 
-// listAll reads every page.
+// parseStatus reads a status as people write it. Empty: any.
+func parseStatus(text string) (tokenvaultv1.ConnectionStatus, error) {
+	if text == "" {
+		return tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED, nil
+	}
+	number, ok := tokenvaultv1.ConnectionStatus_value["CONNECTION_STATUS_"+strings.ToUpper(text)]
+	if !ok || number == 0 {
+		return 0, fmt.Errorf("--status %q: write connected, expiring_soon or reauthorization_required", text)
+	}
+	return tokenvaultv1.ConnectionStatus(number), nil
+}
+
+// listAll reads every page, and sorts by name: the vault's own order follows
+// hashes.
 func listAll(ctx context.Context, c tokenvaultv1.VaultServiceClient, req *tokenvaultv1.ListConnectionsRequest) ([]*tokenvaultv1.Connection, error) {
 	var all []*tokenvaultv1.Connection
 	for {
@@ -60,14 +74,21 @@ func listAll(ctx context.Context, c tokenvaultv1.VaultServiceClient, req *tokenv
 		}
 		all = append(all, resp.GetConnections()...)
 		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			slices.SortFunc(all, func(a, b *tokenvaultv1.Connection) int {
+				return cmp.Or(strings.Compare(a.GetSubject(), b.GetSubject()), strings.Compare(a.GetProvider(), b.GetProvider()), strings.Compare(a.GetLabel(), b.GetLabel()))
+			})
 			return all, nil
 		}
 	}
 }
 
-func printConnections(w io.Writer, all []*tokenvaultv1.Connection) error {
+func printConnections(w io.Writer, all []*tokenvaultv1.Connection, isNarrowed bool) error {
+	if len(all) == 0 && isNarrowed {
+		_, err := fmt.Fprintln(w, "No connections match.")
+		return err
+	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(w, "There are no connections. Begin one with: tokenvault connect SUBJECT PROVIDER")
+		_, err := fmt.Fprintf(w, "There are no connections that you may see. Begin one with: %s SUBJECT PROVIDER\n", hint("connect"))
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -36,15 +36,20 @@ gRPC and get a token that works now.
   tokenvault serve    run a vault`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       version(),
+		Args:          subcommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
+	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run a vault:"},
 		&cobra.Group{ID: "use", Title: "Use a running vault:"},
 		&cobra.Group{ID: "prepare", Title: "Prepare and check:"},
 	)
+	root.SetHelpCommandGroupID("prepare")
 	root.AddCommand(
 		newServe(), newDev(), newDemo(),
 		newConnect(), newCredentials(), newStatus(), newList(), newDisconnect(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -28,6 +29,8 @@ const patience = 30 * time.Second
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"addresses": scriptAddresses,
+		"port":      scriptPort,
+		"fromfile":  scriptFromFile,
 		"start":     scriptStart,
 		"expect":    scriptExpect,
 		"interrupt": scriptInterrupt,
@@ -50,6 +53,18 @@ func scriptAddresses(ts *testscript.TestScript, _ bool, args []string) {
 	for i, name := range args {
 		ts.Setenv(name, addresses[i])
 	}
+}
+
+// scriptPort sets a variable to the port of an address: port PORT ADDRESS.
+func scriptPort(ts *testscript.TestScript, _ bool, args []string) {
+	_, port, err := net.SplitHostPort(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+}
+
+// scriptFromFile sets a variable to what a file holds: fromfile NAME FILE.
+func scriptFromFile(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }
 
 // process is a program that a script has started, with what it prints.

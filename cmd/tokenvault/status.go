@@ -26,7 +26,8 @@ func newStatus() *cobra.Command {
 		Args:    connectionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Subject, req.Provider = args[0], args[1]
-			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+			name := nameOf(req.Subject, req.Provider, req.Label)
+			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				resp, err := c.GetConnection(ctx, req)
 				if err != nil {
 					return err
@@ -71,8 +72,11 @@ func describeTime(t *timestamppb.Timestamp, absent string) string {
 	if t == nil {
 		return absent
 	}
-	return t.AsTime().Local().Format(time.DateTime)
+	return showTime(t.AsTime())
 }
+
+// showTime shows a time where the reader is.
+func showTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 func describeAccount(a *tokenvaultv1.Account) string {
 	name, email := a.GetName(), a.GetEmail()

@@ -14,7 +14,7 @@ func newToken() *cobra.Command {
 		Use:     "token",
 		GroupID: "prepare",
 		Short:   "Make caller tokens",
-		Args:    cobra.NoArgs,
+		Args:    subcommands,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var asJSON bool
@@ -24,7 +24,7 @@ func newToken() *cobra.Command {
 		Long: `Makes a token with which a program calls the vault, and its SHA-256. The program gets
 the token; the configuration gets the hash (token_sha256), from which nobody can
 call.`,
-		Args: cobra.NoArgs,
+		Args: noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			token := access.GenerateToken()
 			hash := access.HashToken(token).String()

@@ -12,7 +12,7 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		GroupID: "prepare",
 		Short:   "Print the version",
-		Args:    cobra.NoArgs,
+		Args:    noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
 			return err
