@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +96,28 @@ func fieldOf(t reflect.Type, key string) (reflect.Type, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Keys returns the keys that a configuration may have, sorted, without those that
+// operators name themselves.
+func Keys() []string {
+	keys := map[string]bool{}
+	addKeys(reflect.TypeFor[file](), keys)
+	return slices.Sorted(maps.Keys(keys))
+}
+
+func addKeys(t reflect.Type, keys map[string]bool) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		addKeys(t.Elem(), keys)
+	case reflect.Struct:
+		for field := range t.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); name != "" {
+				keys[name] = true
+			}
+			addKeys(field.Type, keys)
+		}
+	}
 }
 
 func (r *reader) sequence(node ast.Node, t reflect.Type, path []string) {

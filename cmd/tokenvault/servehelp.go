@@ -1,0 +1,82 @@
+package main
+
+// serveHelp has every key of the configuration; a test reads it as serve would.
+const serveHelp = `Runs a vault: gRPC for programs, HTTP for browsers.
+
+The configuration is a YAML file. Relative paths in it are relative to its folder;
+secrets are references, env:NAME or file:PATH.
+
+  listen: {grpc: 127.0.0.1:9090, http: 127.0.0.1:8080}  # loopback; these are the defaults
+  public_url: https://connect.example.com   # where browsers reach listen.http
+  storage: {bolt: {path: vault.db}}
+  master_key: file:master.key               # tokenvault key generate --out master.key
+  binding: link                             # whoever has a link may finish its flow
+  return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *
+  providers:
+    mailchimp:                              # a template of the built-in catalogue
+      client_id: "123456"
+      client_secret: env:MAILCHIMP_CLIENT_SECRET
+    mailchimp-two:                          # another app there; any key of it can be changed
+      template: mailchimp
+      client_id: "234567"
+      client_secret: file:mailchimp-two.secret
+    acme:                                   # any other OAuth 2.0 provider
+      display_name: Acme
+      issuer: https://id.acme.example       # asked for those of the next four that are left out
+      authorize_url: https://id.acme.example/authorize
+      token_url: https://id.acme.example/token
+      revoke_url: https://id.acme.example/revoke
+      device_url: https://id.acme.example/device
+      client_id: vault
+      client_secret: file:acme.secret
+      client_auth: basic                    # basic | post | private_key_jwt | none
+      pkce: S256                            # S256 | none
+      scopes: [read]                        # asked for where a program names none
+      base_scopes: [offline_access]         # asked for always
+      account: {id: /id, name: /name, email: /email}  # JSON pointers into what is read below
+      after_connect:                        # what to read with each new token
+        url: https://api.acme.example/me
+        authorization: Bearer {access_token}
+        capture:                            # values to keep as metadata
+          region: {pointer: /region, pattern: "^[a-z]+[0-9]+$", required: true}
+      api_base_url: https://{region}.api.acme.example/v1
+      refresh:                              # leave out what you do not know
+        lifetime: 1h                        # of tokens that come without expires_in
+        grace: 30s                          # how long a used refresh token works again
+        idle_limit: 90d                     # how long an unused refresh token lives
+      disconnect_hint: To remove the access at Acme too, open its settings.
+      allow_private_network: false          # true: private addresses, and http on loopback
+    shop:                                   # one with peculiarities
+      variables: {store: {pattern: "^[a-z0-9-]+$", default: main}}  # a part of URLs
+      authorize_url: https://{store}.shop.example/authorize
+      token_url: https://{store}.shop.example/token
+      client_id: vault
+      client_auth: private_key_jwt          # a key in place of a secret
+      client_key: file:shop.pem
+      client_key_id: "1"                    # the name under which the provider knows it
+      scope_separator: ","
+      authorize_params: {prompt: consent}   # added to the authorization request
+      token_params: {audience: shop}        # added to requests for tokens
+      token_format: json                    # form | json
+      token_pointer: /data                  # where the tokens are in the answer
+      token_capture: {user: {pointer: /user}}  # what else to keep of it
+      after_connect:
+        url: https://api.shop.example/graphql
+        method: POST                        # GET | POST
+        headers: {X-Token: "{access_token}"}
+        body: '{"query": "{me{id}}"}'
+      api_headers: {X-Token: "{access_token}"}  # what calls of the API carry
+      api_key:                              # the API takes keys, too
+        pattern: "^(?P<api_key>[a-z0-9]+)$"
+        header: X-Key
+        authorization: "{api_key}"          # or, for HTTP basic authentication, basic: "{api_key}:"
+  callers:
+    - name: mailchimp-mcp
+      token_sha256: 2bb8...                 # tokenvault token generate
+      tenant: default                       # callers of one tenant see the same connections
+      rpcs: [GetCredentials, Connect]       # names or globs; "*" is everything
+      providers: [mailchimp]
+      subjects: ["*"]
+
+` + "`tokenvault config check --config FILE`" + ` says what is wrong with a file, without starting.
+SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes.`
