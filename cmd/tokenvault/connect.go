@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,36 +13,116 @@ import (
 )
 
 func newConnect() *cobra.Command {
-	var client clientFlags
-	req := &tokenvaultv1.ConnectRequest{}
+	c := connectCommand{}
 	cmd := &cobra.Command{
 		Use:     "connect SUBJECT PROVIDER",
 		GroupID: "use",
 		Short:   "Begin a flow and print the link for the person's browser",
 		Long: `Begins an OAuth flow and prints the link that the person opens in a browser. The
-link works for 10 minutes, for one finished flow. Hand it to that person only.`,
-		Example: "  tokenvault connect alice mailchimp",
+link works for 10 minutes, for one finished flow. Hand it to that person only. With
+--wait it waits until the person has finished, and prints whose account it is.`,
+		Example: "  tokenvault connect --wait alice mailchimp",
 		Args:    connectionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req.Subject, req.Provider = args[0], args[1]
-			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
-				resp, err := c.Connect(ctx, req)
-				if err != nil {
-					return err
-				}
-				if client.json {
-					return printJSON(cmd.OutOrStdout(), resp)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "Open this link in a browser before %s:\n\n  %s\n\nThen see the connection with: tokenvault status %s %s\n",
-					resp.GetExpireTime().AsTime().Local().Format(time.TimeOnly), resp.GetConnectUrl(), args[0], args[1])
-				return nil
+			c.req.Subject, c.req.Provider = args[0], args[1]
+			c.name = nameOf(c.req.Subject, c.req.Provider, c.req.Label)
+			c.out, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if c.wait {
+				return c.client.dial(cmd.Context(), c.connectAndWait)
+			}
+			return c.client.call(cmd.Context(), func(ctx context.Context, vault tokenvaultv1.VaultServiceClient) error {
+				_, err := c.connect(ctx, vault)
+				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&req.Label, "label", "", "tells several connections of a subject at a provider apart (default \"default\")")
-	cmd.Flags().StringSliceVar(&req.Scopes, "scope", nil, "a scope to ask for; may be given several times (default: those of the configuration)")
-	cmd.Flags().StringVar(&req.ReturnUrl, "return-url", "", "where the browser goes at the end; must be allowed by the configuration")
-	cmd.Flags().StringVar(&req.LoginHint, "login-hint", "", "the account the person is expected to use")
-	client.add(cmd)
+	cmd.Flags().BoolVar(&c.wait, "wait", false, "wait until the person has finished, and print the account")
+	cmd.Flags().StringVar(&c.req.Label, "label", "", "tells several connections of a subject at a provider apart (default \"default\")")
+	cmd.Flags().StringSliceVar(&c.req.Scopes, "scope", nil, "a `scope` to ask for; may be given several times (default: those of the configuration)")
+	cmd.Flags().StringVar(&c.req.ReturnUrl, "return-url", "", "where the browser goes at the end, a `URL` that the configuration allows")
+	cmd.Flags().StringVar(&c.req.LoginHint, "login-hint", "", "the `account` that the person is expected to use")
+	c.client.add(cmd)
 	return cmd
+}
+
+type connectCommand struct {
+	client   clientFlags
+	req      tokenvaultv1.ConnectRequest
+	name     connectionName
+	wait     bool
+	out, log io.Writer
+}
+
+// connect begins a flow and prints its link.
+func (c *connectCommand) connect(ctx context.Context, vault tokenvaultv1.VaultServiceClient) (*tokenvaultv1.ConnectResponse, error) {
+	if !c.client.json {
+		c.tellWhatIsThere(ctx, vault)
+	}
+	resp, err := vault.Connect(ctx, &c.req)
+	if err != nil {
+		return nil, err
+	}
+	if c.client.json {
+		return resp, printJSON(c.out, resp)
+	}
+	_, err = fmt.Fprintf(c.out, "Open this link in a browser before %s:\n\n  %s\n\n", showTime(resp.GetExpireTime().AsTime()), resp.GetConnectUrl())
+	if err == nil && !c.wait {
+		_, err = fmt.Fprintf(c.out, "Then see the connection with: %s\n", c.client.hint("status", c.name))
+	}
+	return resp, err
+}
+
+// tellWhatIsThere is a courtesy: where it cannot tell, it says nothing.
+func (c *connectCommand) tellWhatIsThere(ctx context.Context, vault tokenvaultv1.VaultServiceClient) {
+	resp, err := vault.GetConnection(ctx, &tokenvaultv1.GetConnectionRequest{Subject: c.req.GetSubject(), Provider: c.req.GetProvider(), Label: c.req.GetLabel()})
+	if err != nil {
+		return
+	}
+	switch conn := resp.GetConnection(); conn.GetStatus() {
+	case tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_CONNECTED, tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON:
+		fmt.Fprintf(c.out, "%v is connected already, as %s, and stays so until the link is used to connect it anew.\n", c.name, describeAccount(conn.GetAccount()))
+	}
+}
+
+// connectAndWait begins to watch before there is a link, so that nothing that the
+// person does is missed.
+func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.VaultServiceClient) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	var link *tokenvaultv1.ConnectResponse
+	watch := &tokenvaultv1.WatchConnectionsRequest{Subject: c.req.GetSubject(), Provider: c.req.GetProvider()}
+	err := c.client.follow(waiting, vault, watch, c.log, func(change *tokenvaultv1.WatchConnectionsResponse) (err error) {
+		if link == nil {
+			if link, err = c.connect(ctx, vault); err != nil {
+				return err
+			}
+			time.AfterFunc(time.Until(link.GetExpireTime().AsTime()), stop)
+		}
+		return c.see(change)
+	})
+	switch {
+	case ctx.Err() != nil && link != nil:
+		return fmt.Errorf("no longer waiting; the link works until %s", showTime(link.GetExpireTime().AsTime()))
+	case waiting.Err() != nil && link != nil:
+		return fmt.Errorf("the link has expired, and nobody has finished: run `%s` for a new one", c.client.hint("connect", c.name))
+	case reasonOf(err) == "CALLER_FORBIDDEN" && link == nil:
+		return errors.New("this caller may not Connect and WatchConnections, which --wait needs: widen its rpcs, or leave out --wait (CALLER_FORBIDDEN)")
+	}
+	return err
+}
+
+// see ends the watch when the person has finished.
+func (c *connectCommand) see(change *tokenvaultv1.WatchConnectionsResponse) error {
+	conn := change.GetConnection()
+	if change.GetEvent() != tokenvaultv1.ConnectionEvent_CONNECTION_EVENT_CONNECTED || conn.GetLabel() != c.name.label {
+		return nil
+	}
+	if c.client.json {
+		if err := printJSON(c.out, conn); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprintf(c.out, "%v is connected, as %s.\n", c.name, describeAccount(conn.GetAccount())); err != nil {
+		return err
+	}
+	return errSeenEnough
 }

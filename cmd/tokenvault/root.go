@@ -52,7 +52,7 @@ gRPC and get a token that works now.
 	root.SetHelpCommandGroupID("prepare")
 	root.AddCommand(
 		newServe(), newDev(), newDemo(),
-		newConnect(), newCredentials(), newStatus(), newList(), newDisconnect(),
+		newConnect(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(),
 		newConfig(), newKey(), newToken(), newVersion(),
 	)
 	return root
