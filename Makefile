@@ -1,4 +1,4 @@
-# `make demo` shows what the product does, `make test` passes the tests. Both set
+# `make demo` shows what the product does, `make test` runs the tests. Both set
 # up all they need: Go modules, and nothing else.
 
 TOOL := go tool -modfile=.ci/tools/go.mod

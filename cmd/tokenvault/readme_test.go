@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/server"
+)
+
+// TestTheREADMEsConfigurationNeedsATokenOnly reads it as serve would.
+func TestTheREADMEsConfigurationNeedsATokenOnly(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	if !found {
+		t.Fatal("the README has no configuration")
+	}
+	key := keyring.GenerateMasterKey().Reveal()
+	source := config.Source{
+		LookupEnv: func(string) (string, bool) { return "secret", true },
+		ReadFile:  func(string) ([]byte, error) { return []byte(key), nil },
+		RPCs:      server.RPCs(),
+	}
+	_, err = config.Parse("README.yaml", []byte(example), source)
+	if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), "this is the README's placeholder") {
+		t.Errorf("the configuration as it is: error = %v, want one about the placeholder alone", err)
+	}
+	example = strings.Replace(example, strings.Repeat("0", 64), access.HashToken(access.GenerateToken()).String(), 1)
+	if _, err := config.Parse("README.yaml", []byte(example), source); err != nil {
+		t.Errorf("the configuration with a hash in place of the placeholder: %v", err)
+	}
+}
