@@ -22,26 +22,27 @@ func layers() map[string]mayImport {
 	engine := []string{"vault", "vault/store", "vault/keyring", "vault/provider", "vault/secret", "vault/audit", storage}
 	everything := mayImport{own: []string{"*"}, grpc: true}
 	return map[string]mayImport{
-		"vault/secret":                   {},
-		"vault/store":                    {},
-		"vault/store/boltstore":          {own: []string{"vault/store"}},
-		"vault/store/etcdstore":          {own: []string{"vault/store"}, grpc: true}, // etcd's client brings it
-		"vault/store/storetest":          {own: []string{"vault/store"}},
-		"vault/keyring":                  {own: []string{"vault/secret", storage}},
-		"vault/provider":                 {own: []string{"vault/secret"}},
-		"vault/access":                   {own: []string{"vault/secret"}},
-		"vault/audit":                    {},
-		"vault/sandbox":                  {},
-		"vault":                          {own: engine},
-		"vault/server":                   {own: append([]string{"vault/access", api}, engine...), grpc: true},
-		"vault/client":                   {own: []string{api}, grpc: true},
-		"vault/vaulttest":                everything,
-		"gateway":                        {own: []string{api}, grpc: true},
-		api:                              {grpc: true},
-		storage:                          {},
-		"cmd/tokenvault":                 everything,
-		"cmd/mailchimp-mcp":              everything,
-		"cmd/tokenvault/internal/config": {own: append([]string{"vault/access"}, engine...)},
+		"vault/secret":                    {},
+		"vault/store":                     {},
+		"vault/store/boltstore":           {own: []string{"vault/store"}},
+		"vault/store/etcdstore":           {own: []string{"vault/store"}, grpc: true}, // etcd's client brings it
+		"vault/store/storetest":           {own: []string{"vault/store"}},
+		"vault/keyring":                   {own: []string{"vault/secret", storage}},
+		"vault/provider":                  {own: []string{"vault/secret"}},
+		"vault/access":                    {own: []string{"vault/secret"}},
+		"vault/audit":                     {},
+		"vault/sandbox":                   {},
+		"vault":                           {own: engine},
+		"vault/server":                    {own: append([]string{"vault/access", api}, engine...), grpc: true},
+		"vault/client":                    {own: []string{api}, grpc: true},
+		"vault/vaulttest":                 everything,
+		"gateway":                         {own: []string{api}, grpc: true},
+		api:                               {grpc: true},
+		storage:                           {},
+		"cmd/tokenvault":                  everything,
+		"cmd/mailchimp-mcp":               everything,
+		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "cmd/tokenvault/internal/nearest"}, engine...)},
+		"cmd/tokenvault/internal/nearest": {},
 	}
 }
 
