@@ -106,7 +106,7 @@ func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider
 	}
 	// Using the refresh token again may cost what it has brought before. It is
 	// tried once there is nothing left to lose.
-	if end := timeOf(g.GetExpireTime()); now.Before(end) {
+	if end := timeOf(g.GetExpireTime()).Add(-leastTTL); now.Before(end) {
 		v.postpone(held, id, conn, end)
 		return unavailable(p, fmt.Errorf("an answer was lost; the refresh token is not used again before %s", end.UTC().Format(time.RFC3339)))
 	}

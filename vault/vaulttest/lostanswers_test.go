@@ -195,7 +195,7 @@ func (l *lostAnswer) wantServed(restart bool) {
 	if restart {
 		l.e.Restart()
 	}
-	for time.Until(l.before.ExpireTime) > 15*time.Second {
+	for time.Until(l.before.ExpireTime) > 25*time.Second { // from 10 s before the end on, there is nothing to lose
 		if creds := l.credentials(); creds.AccessToken.Reveal() != l.before.AccessToken.Reveal() {
 			l.t.Fatal("another token than the one at hand")
 		}
