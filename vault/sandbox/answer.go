@@ -13,6 +13,8 @@ type answer struct {
 	fields   map[string]any
 	metadata map[string]string // those of the fields that are not of RFC 6749
 	refresh  bool              // it answers a refresh
+	pointer  string            // where in around the fields go; "": at its top
+	around   any               // the rest of the answer; nil: nothing
 
 	contentType string // with body: what fields became
 	body        []byte

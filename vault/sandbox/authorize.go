@@ -22,7 +22,7 @@ func (s *Sandbox) check(q url.Values, d dialect) (request, string) {
 			return request{}, "The parameter " + name + " is there twice."
 		}
 	}
-	client, ok := s.client(q.Get("client_id"))
+	client, ok := s.client(q.Get("client_id"), d)
 	if !ok {
 		return request{}, "No app with this client_id is registered here."
 	}
@@ -39,6 +39,9 @@ func (s *Sandbox) check(q url.Values, d dialect) (request, string) {
 		}
 		r.Challenge = q.Get("code_challenge")
 	}
+	if d.script != nil {
+		return r, d.script.checkAuthorization(q)
+	}
 	return r, ""
 }
 
@@ -50,7 +53,7 @@ func (s *Sandbox) authorize(w http.ResponseWriter, r *http.Request, d dialect) {
 	}
 	s.page(w, http.StatusOK, "consent.html", map[string]any{
 		"Provider": d.name, "Client": req.Client.ID, "Scope": req.Query.Get("scope"), "Accounts": s.config.Accounts,
-		"Action": d.prefix + "/authorize?" + r.URL.RawQuery,
+		"Action": r.URL.Path + "?" + r.URL.RawQuery,
 	})
 }
 
@@ -70,7 +73,7 @@ func (s *Sandbox) decide(w http.ResponseWriter, r *http.Request, d dialect) {
 			s.page(w, http.StatusBadRequest, "error.html", "Choose one of the accounts.")
 			return
 		}
-		issued, err := s.issueCode(req, account)
+		issued, err := s.issueCode(req, account, d)
 		if err != nil {
 			s.page(w, http.StatusInternalServerError, "error.html", "The sandbox could not save its state.")
 			return
@@ -83,16 +86,17 @@ func (s *Sandbox) decide(w http.ResponseWriter, r *http.Request, d dialect) {
 		answer.Set("state", state)
 	}
 	if d.issuer {
-		answer.Set("iss", issuer(r))
+		answer.Set("iss", d.issuerOf(r))
 	}
 	http.Redirect(w, r, req.Query.Get("redirect_uri")+"?"+answer.Encode(), http.StatusFound)
 }
 
-func (s *Sandbox) issueCode(req request, account Account) (string, error) {
+func (s *Sandbox) issueCode(req request, account Account, d dialect) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := newID()
 	s.state.Codes[id] = &code{
+		At:          d.at(),
 		Client:      req.Client.ID,
 		RedirectURI: req.Query.Get("redirect_uri"),
 		Challenge:   req.Challenge,
@@ -102,6 +106,3 @@ func (s *Sandbox) issueCode(req request, account Account) (string, error) {
 	}
 	return id, s.save()
 }
-
-// issuer is the issuer identifier of the standard provider.
-func issuer(r *http.Request) string { return "http://" + r.Host + "/oauth" }

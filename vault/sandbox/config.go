@@ -1,6 +1,9 @@
 package sandbox
 
-import "time"
+import (
+	"crypto"
+	"time"
+)
 
 // Auth is how a client authenticates at the token endpoint.
 type Auth string
@@ -10,6 +13,8 @@ const (
 	AuthPost  Auth = "post"
 	AuthBasic Auth = "basic"
 	AuthNone  Auth = "none"
+	// AuthPrivateKeyJWT is a JWT signed with the client's key (RFC 7523).
+	AuthPrivateKeyJWT Auth = "private_key_jwt"
 )
 
 // Client is an app registered at the sandbox.
@@ -18,6 +23,8 @@ type Client struct {
 	Secret       string
 	RedirectURIs []string // compared exactly
 	Auth         Auth
+	// PublicKeys verify the client's assertions, with AuthPrivateKeyJWT only.
+	PublicKeys []crypto.PublicKey
 }
 
 // Account is a made-up person with an account.
@@ -52,6 +59,9 @@ const (
 // Config is what a Sandbox is made of.
 type Config struct {
 	Clients []Client
+	// Scripts are the providers to play, in place of the two that are built in.
+	// Nil: those two.
+	Scripts []Script
 	// Accounts that can be chosen. Nil: DefaultAccounts.
 	Accounts []Account
 	// TokenLifetime is the life of access tokens under /oauth, in whole

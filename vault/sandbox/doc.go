@@ -4,7 +4,12 @@
 // Under /mailchimp it behaves as Mailchimp does: its login, token and metadata
 // endpoints, and a small part of its Marketing API. Under /oauth it is a
 // standard authorization server (RFC 6749, 7009, 7636, 9207) with access tokens
-// that end and refresh tokens that rotate.
+// that end and refresh tokens that rotate; machines get tokens for themselves (RFC
+// 6749, section 4.4), devices for their person (RFC 8628).
+//
+// With scripts (Config.Scripts), it plays other providers in place of these two, at
+// their own URLs or others; package playbook has one for each entry of the
+// catalogue.
 //
 // It is the strict party: it refuses what a real provider might let pass, so that
 // tests find what the vault does wrong. Faults can be set for each endpoint, and

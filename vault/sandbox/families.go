@@ -166,12 +166,13 @@ func (s *Sandbox) alive(t *refreshToken) bool {
 	if t.UseTime.After(last) {
 		last = t.UseTime
 	}
-	return s.config.RefreshTokenIdle == 0 || now.Before(last.Add(s.config.RefreshTokenIdle))
+	idle := s.terms(t.At).idle
+	return idle == 0 || now.Before(last.Add(idle))
 }
 
 // withinGrace reports whether a used refresh token may still be used.
 func (s *Sandbox) withinGrace(t *refreshToken) bool {
-	return s.config.Now().Before(t.UseTime.Add(s.config.ReuseGrace))
+	return s.config.Now().Before(t.UseTime.Add(s.terms(t.At).reuseGrace))
 }
 
 // ended reports whether an end, which is never where it is zero, has come.

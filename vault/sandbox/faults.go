@@ -19,7 +19,13 @@ const (
 	API       Endpoint = "api"
 	Revoke    Endpoint = "revoke"
 	UserInfo  Endpoint = "userinfo"
+	Device    Endpoint = "device"
+	Discovery Endpoint = "discovery"
 )
+
+func endpoints() []Endpoint {
+	return []Endpoint{Authorize, Token, Metadata, API, Revoke, UserInfo, Device, Discovery}
+}
 
 // Fault is how an endpoint misbehaves. Zero values: not in that way.
 type Fault struct {

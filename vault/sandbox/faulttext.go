@@ -12,8 +12,8 @@ import (
 func ParseFault(text string) (Endpoint, Fault, error) {
 	name, rest, _ := strings.Cut(text, ":")
 	endpoint := Endpoint(name)
-	if !slices.Contains([]Endpoint{Authorize, Token, Metadata, API, Revoke, UserInfo}, endpoint) {
-		return "", Fault{}, fmt.Errorf("fault %q: begin with authorize, token, metadata, api, revoke or userinfo and a colon, as in token:status=503,times=3", text)
+	if !slices.Contains(endpoints(), endpoint) {
+		return "", Fault{}, fmt.Errorf("fault %q: begin with authorize, token, metadata, api, revoke, userinfo, device or discovery and a colon, as in token:status=503,times=3", text)
 	}
 	var f Fault
 	for _, part := range strings.Split(rest, ",") {

@@ -15,7 +15,7 @@ func (s *Sandbox) bearer(r *http.Request, schemes ...string) (Account, bool) {
 	defer s.mu.Unlock()
 	for _, allowed := range schemes {
 		if strings.EqualFold(scheme, allowed) {
-			if t, ok := s.valid(token); ok {
+			if t, ok := s.valid(token); ok && t.At == "" {
 				return s.account(t.Account)
 			}
 		}
@@ -24,7 +24,7 @@ func (s *Sandbox) bearer(r *http.Request, schemes ...string) (Account, bool) {
 }
 
 // metadata tells which data centre a token belongs to.
-func (s *Sandbox) metadata(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) metadata(w http.ResponseWriter, r *http.Request, _ dialect) {
 	a, ok := s.bearer(r, "OAuth")
 	if !ok {
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token"})
@@ -40,7 +40,7 @@ func (s *Sandbox) metadata(w http.ResponseWriter, r *http.Request) {
 }
 
 // userinfo is the standard provider's account endpoint.
-func (s *Sandbox) userinfo(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) userinfo(w http.ResponseWriter, r *http.Request, _ dialect) {
 	a, ok := s.bearer(r, "Bearer")
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
@@ -52,7 +52,7 @@ func (s *Sandbox) userinfo(w http.ResponseWriter, r *http.Request) {
 
 // marketingAPI is a small part of the Marketing API 3.0. The real one has the
 // data centre in its host name, this one in its path.
-func (s *Sandbox) marketingAPI(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) marketingAPI(w http.ResponseWriter, r *http.Request, _ dialect) {
 	a, ok := s.bearer(r, "Bearer", "OAuth")
 	if !ok || a.DataCenter != r.PathValue("dc") {
 		problem(w, http.StatusUnauthorized, "API Key Invalid", "Your API key may be invalid, or you've attempted to access the wrong datacenter.")

@@ -19,11 +19,11 @@ func (s *Sandbox) Revocations() Revocations {
 
 // revoke is the revocation endpoint (RFC 7009). A refresh token takes its family
 // along, an access token goes alone. token_type_hint is a hint, and not needed.
-func (s *Sandbox) revoke(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) revoke(w http.ResponseWriter, r *http.Request, d dialect) {
 	form, ok := readForm(r)
 	client, known := Client{}, false
 	if ok {
-		client, known = s.authenticate(r)
+		client, known = s.authenticate(r, form, d)
 	}
 	s.mu.Lock()
 	a := answer{status: http.StatusOK} // also for tokens that are not known
@@ -34,7 +34,7 @@ func (s *Sandbox) revoke(w http.ResponseWriter, r *http.Request) {
 		a = refusal(http.StatusUnauthorized, "invalid_client")
 	case form.Get("token") == "":
 		a = refusal(http.StatusBadRequest, "invalid_request")
-	case !s.revokeToken(form.Get("token"), client.ID):
+	case !s.revokeToken(form.Get("token"), client.ID, d.at()):
 		a = refusal(http.StatusBadRequest, "invalid_grant")
 	}
 	if a.status != http.StatusOK {
@@ -47,9 +47,9 @@ func (s *Sandbox) revoke(w http.ResponseWriter, r *http.Request) {
 
 // revokeToken revokes a token, with s.mu held. It reports false where the token
 // is another client's (RFC 7009, section 2.1).
-func (s *Sandbox) revokeToken(token, client string) bool {
+func (s *Sandbox) revokeToken(token, client, at string) bool {
 	if t, ok := s.state.Refresh[token]; ok {
-		if t.Client != client {
+		if t.Client != client || t.At != at {
 			return false
 		}
 		if s.state.Families[t.Family] {
@@ -59,7 +59,7 @@ func (s *Sandbox) revokeToken(token, client string) bool {
 		}
 	}
 	if t, ok := s.state.Access[token]; ok {
-		if t.Client != client {
+		if t.Client != client || t.At != at {
 			return false
 		}
 		delete(s.state.Access, token)

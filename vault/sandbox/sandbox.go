@@ -23,6 +23,9 @@ type Sandbox struct {
 	pages    *template.Template
 	faults   faults
 	requests requestLog
+	scripts  map[string]*Script
+	stage    stage
+	clients  clients
 
 	mu          sync.Mutex
 	state       state
@@ -51,54 +54,53 @@ func New(c Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newRequestLog(), state: newState()}
+	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newRequestLog(), clients: newClients(), state: newState()}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	s.routes()
+	if err := s.routes(); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	return s, nil
 }
 
-func (s *Sandbox) routes() {
-	handle := func(pattern string, e Endpoint, h http.HandlerFunc) { s.mux.Handle(pattern, s.faulty(e, h)) }
-	for _, d := range []dialect{mailchimp(), standard()} {
-		handle("GET "+d.prefix+"/authorize", Authorize, func(w http.ResponseWriter, r *http.Request) { s.authorize(w, r, d) })
-		handle("POST "+d.prefix+"/authorize", Authorize, func(w http.ResponseWriter, r *http.Request) { s.decide(w, r, d) })
-		handle("POST "+d.prefix+"/token", Token, func(w http.ResponseWriter, r *http.Request) { s.token(w, r, d) })
-	}
-	handle("GET /mailchimp/oauth2/metadata", Metadata, s.metadata)
-	handle("GET /mailchimp/{dc}/3.0/{path...}", API, s.marketingAPI)
-	handle("POST /oauth/revoke", Revoke, s.revoke)
-	handle("GET /oauth/userinfo", UserInfo, s.userinfo)
+func (s *Sandbox) routes() error {
 	s.mux.Handle("GET /static/", http.FileServerFS(files))
-	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.page(w, http.StatusOK, "index.html", nil) })
+	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.page(w, http.StatusOK, "index.html", s.titles()) })
+	if s.config.Scripts != nil {
+		return s.play(s.config.Scripts)
+	}
+	handle := func(pattern string, e Endpoint, d dialect, h played) {
+		s.mux.Handle(pattern, s.faulty(e, func(w http.ResponseWriter, r *http.Request) { h(w, r, d) }))
+	}
+	for _, d := range []dialect{mailchimp(), standard()} {
+		handle("GET "+d.prefix+"/authorize", Authorize, d, s.authorize)
+		handle("POST "+d.prefix+"/authorize", Authorize, d, s.decide)
+		handle("POST "+d.prefix+"/token", Token, d, s.token)
+	}
+	handle("GET /mailchimp/oauth2/metadata", Metadata, mailchimp(), s.metadata)
+	handle("GET /mailchimp/{dc}/3.0/{path...}", API, mailchimp(), s.marketingAPI)
+	id := standard()
+	handle("POST /oauth/revoke", Revoke, id, s.revoke)
+	handle("GET /oauth/userinfo", UserInfo, id, s.userinfo)
+	handle("POST /oauth/device", Device, id, s.authorizeDevice)
+	handle("GET /oauth/device/verify", Authorize, id, s.askForCode)
+	handle("POST /oauth/device/verify", Authorize, id, s.enterCode)
+	handle("GET /oauth/.well-known/openid-configuration", Discovery, id, s.discovery)
+	handle("GET /.well-known/oauth-authorization-server/oauth", Discovery, id, s.discovery)
+	return nil
 }
+
+// played is a handler of an endpoint that several providers have.
+type played func(http.ResponseWriter, *http.Request, dialect)
 
 // ServeHTTP implements http.Handler.
-func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// dialect is what tells the two providers apart.
-type dialect struct {
-	name    string
-	prefix  string
-	expires bool // tokens end, and refresh tokens rotate
-	pkce    bool // S256 is taken
-	issuer  bool // iss is sent (RFC 9207)
-}
-
-func mailchimp() dialect { return dialect{name: "Mailchimp", prefix: "/mailchimp/oauth2"} }
-
-func standard() dialect {
-	return dialect{name: "Sandbox ID", prefix: "/oauth", expires: true, pkce: true, issuer: true}
-}
-
-func (s *Sandbox) client(id string) (Client, bool) {
-	for _, c := range s.config.Clients {
-		if c.ID == id {
-			return c, true
-		}
+func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := s.stage.find(r); h != nil {
+		h.ServeHTTP(w, r)
+		return
 	}
-	return Client{}, false
+	s.mux.ServeHTTP(w, r)
 }
 
 func (s *Sandbox) account(id int) (Account, bool) {

@@ -44,6 +44,7 @@ func (s quirkSet) apply(a *answer) {
 			a.applyToScope(quirk)
 			a.applyToTokens(quirk)
 		}
+		a.wrap()
 		for _, quirk := range s {
 			a.applyToForm(quirk)
 		}

@@ -19,15 +19,20 @@ type state struct {
 	Access   map[string]*accessToken  `json:"access_tokens"`
 	Refresh  map[string]*refreshToken `json:"refresh_tokens"`
 	Families map[string]bool          `json:"families"` // false: revoked
-	Reused   int                      `json:"reused"`   // families revoked because of reuse
+	Devices  map[string]*deviceCode   `json:"device_codes"`
+	Reused   int                      `json:"reused"` // families revoked because of reuse
 }
 
 func newState() state {
-	return state{Codes: map[string]*code{}, Access: map[string]*accessToken{}, Refresh: map[string]*refreshToken{}, Families: map[string]bool{}}
+	return state{Codes: map[string]*code{}, Access: map[string]*accessToken{}, Refresh: map[string]*refreshToken{}, Families: map[string]bool{}, Devices: map[string]*deviceCode{}}
 }
+
+// What is issued belongs to a script (At): it is worth nothing at another one's
+// endpoints. At is empty for what the providers issue that are built in.
 
 // code is an authorization code.
 type code struct {
+	At                                    string `json:",omitempty"`
 	Client, RedirectURI, Challenge, Scope string
 	Account                               int
 	ExpireTime                            time.Time
@@ -36,12 +41,14 @@ type code struct {
 
 // accessToken and refreshToken belong to a family: all that came of one consent.
 type accessToken struct {
+	At                    string `json:",omitempty"`
 	Client, Family, Scope string
-	Account               int
+	Account               int       // 0: the client's own
 	ExpireTime            time.Time // zero: never
 }
 
 type refreshToken struct {
+	At                    string `json:",omitempty"`
 	Client, Family, Scope string
 	Account               int
 	Used                  bool      // it was rotated
@@ -63,6 +70,9 @@ func (s *Sandbox) load() error {
 	}
 	if err := json.Unmarshal(data, &s.state); err != nil {
 		return fmt.Errorf("sandbox: %s cannot be read; remove it to begin anew: %w", s.config.StatePath, err)
+	}
+	if s.state.Devices == nil { // written before there were any
+		s.state.Devices = map[string]*deviceCode{}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -11,7 +10,7 @@ import (
 
 // token is the token endpoint (RFC 6749, section 3.2).
 func (s *Sandbox) token(w http.ResponseWriter, r *http.Request, d dialect) {
-	quirks := quirksOf(r.Context(), s.config.Quirks)
+	quirks := quirksOf(r.Context(), s.quirks(d))
 	a, replaced := quirks.instead()
 	if !replaced {
 		a = s.grant(r, d, quirks)
@@ -22,11 +21,11 @@ func (s *Sandbox) token(w http.ResponseWriter, r *http.Request, d dialect) {
 
 // grant checks a token request and answers it.
 func (s *Sandbox) grant(r *http.Request, d dialect, quirks quirkSet) answer {
-	form, ok := readForm(r)
+	form, ok := readTokenRequest(r, d)
 	if !ok {
 		return refusal(http.StatusBadRequest, "invalid_request")
 	}
-	client, ok := s.authenticate(r)
+	client, ok := s.authenticate(r, form, d)
 	if !ok {
 		return refusal(http.StatusUnauthorized, "invalid_client")
 	}
@@ -36,66 +35,44 @@ func (s *Sandbox) grant(r *http.Request, d dialect, quirks quirkSet) answer {
 	switch grant := form.Get("grant_type"); {
 	case grant == "authorization_code":
 		a = s.redeem(form, client, d, quirks)
-	case grant == "refresh_token" && d.expires:
+	case grant == "refresh_token" && d.refreshes:
 		a = s.refresh(form, client, d, quirks)
 		a.refresh = true
+	case grant == "client_credentials" && d.machines:
+		a = s.clientToken(form, client, d)
+	case grant == deviceGrant && d.hasDevices():
+		a = s.deviceToken(form, client, d)
 	}
 	_ = s.save()
 	return a
 }
 
-// readForm reads a form that may hold nothing twice (RFC 6749, section 3.2).
-func readForm(r *http.Request) (url.Values, bool) {
-	if err := r.ParseForm(); err != nil {
-		return nil, false
+// clientToken is a token for the client itself (RFC 6749, section 4.4), with s.mu
+// held. There is no refresh token (section 4.4.3).
+func (s *Sandbox) clientToken(form url.Values, client Client, d dialect) answer {
+	if client.Auth == AuthNone {
+		return refusal(http.StatusBadRequest, "unauthorized_client")
 	}
-	for _, values := range r.PostForm {
-		if len(values) > 1 {
-			return nil, false
-		}
+	if !d.scopesAreRight(form.Get("scope")) {
+		return refusal(http.StatusBadRequest, "invalid_scope")
 	}
-	return r.PostForm, true
+	family := s.newFamily(client.ID, 0)
+	return s.issue(d, accessToken{Client: client.ID, Family: family, Scope: form.Get("scope")}, nil)
 }
-
-// authenticate accepts a client in the one way it is registered for.
-func (s *Sandbox) authenticate(r *http.Request) (Client, bool) {
-	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	user, password, basic := r.BasicAuth()
-	if basic {
-		var err1, err2 error
-		user, err1 = url.QueryUnescape(user)
-		password, err2 = url.QueryUnescape(password)
-		if err1 != nil || err2 != nil || secret != "" || id != "" && id != user {
-			return Client{}, false
-		}
-		id = user
-	}
-	client, ok := s.client(id)
-	if !ok {
-		return Client{}, false
-	}
-	switch client.Auth {
-	case AuthBasic:
-		return client, basic && same(password, client.Secret)
-	case AuthPost:
-		return client, !basic && same(secret, client.Secret)
-	default:
-		return client, !basic && secret == ""
-	}
-}
-
-func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // redeem exchanges a code, with s.mu held. A code that comes twice is taken back
 // with all that came of it (RFC 6749, section 4.1.2).
 func (s *Sandbox) redeem(form url.Values, client Client, d dialect, quirks quirkSet) answer {
 	c, ok := s.state.Codes[form.Get("code")]
-	if !ok || c.Client != client.ID || c.RedirectURI != form.Get("redirect_uri") || !s.config.Now().Before(c.ExpireTime) {
+	if !ok || c.At != d.at() || c.Client != client.ID || c.RedirectURI != form.Get("redirect_uri") || !s.config.Now().Before(c.ExpireTime) {
 		return refusal(http.StatusBadRequest, "invalid_grant")
 	}
 	if c.Family != "" {
 		s.reused(c.Family)
 		return refusal(http.StatusBadRequest, "invalid_grant")
+	}
+	if !d.pkce && d.script != nil && form.Has("code_verifier") {
+		return refusal(http.StatusBadRequest, "invalid_request")
 	}
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
 	if d.pkce && !same(base64.RawURLEncoding.EncodeToString(sum[:]), c.Challenge) {
@@ -104,7 +81,7 @@ func (s *Sandbox) redeem(form url.Values, client Client, d dialect, quirks quirk
 	again := quirks.has(RefreshTokenFirstConsentOnly) && len(s.familiesOf(client.ID, c.Account)) > 0
 	c.Family = s.newFamily(client.ID, c.Account)
 	next := s.newRefreshToken(nil)
-	if again || !d.expires {
+	if again || !d.refreshes {
 		next = nil
 	}
 	return s.issue(d, accessToken{Client: client.ID, Family: c.Family, Scope: c.Scope, Account: c.Account}, next)
@@ -116,7 +93,7 @@ func (s *Sandbox) redeem(form url.Values, client Client, d dialect, quirks quirk
 func (s *Sandbox) refresh(form url.Values, client Client, d dialect, quirks quirkSet) answer {
 	id := form.Get("refresh_token")
 	t, ok := s.state.Refresh[id]
-	if !ok || t.Client != client.ID || !s.alive(t) {
+	if !ok || t.At != d.at() || t.Client != client.ID || !s.alive(t) {
 		return refusal(http.StatusBadRequest, "invalid_grant")
 	}
 	if t.Used && !s.withinGrace(t) {
@@ -124,7 +101,7 @@ func (s *Sandbox) refresh(form url.Values, client Client, d dialect, quirks quir
 		return refusal(http.StatusBadRequest, "invalid_grant")
 	}
 	access := accessToken{Client: client.ID, Family: t.Family, Scope: t.Scope, Account: t.Account}
-	if s.config.Rotation == RotateNever || quirks.keepsRefreshToken() {
+	if s.terms(d.at()).rotation == RotateNever || quirks.keepsRefreshToken() {
 		t.UseTime = s.config.Now()
 		t.ExpireTime = s.refreshTokenEnd(t)
 		return s.issue(d, access, &nextRefreshToken{ID: id, Token: t})
@@ -162,27 +139,34 @@ func (s *Sandbox) refreshTokenEnd(previous *refreshToken) time.Time {
 // issue answers with new tokens, with s.mu held; refresh may be nil.
 func (s *Sandbox) issue(d dialect, t accessToken, refresh *nextRefreshToken) answer {
 	access := newID()
-	fields := map[string]any{"access_token": access, "expires_in": 0, "scope": nil}
+	t.At = d.at()
+	a := answer{status: http.StatusOK, fields: map[string]any{"access_token": access, "expires_in": 0, "scope": nil}, metadata: s.config.TokenMetadata}
 	if d.expires {
-		t.ExpireTime = s.config.Now().Add(s.config.TokenLifetime)
-		fields = map[string]any{
-			"access_token": access, "token_type": "Bearer", "expires_in": int(s.config.TokenLifetime.Seconds()), "scope": t.Scope,
-		}
+		lifetime := s.terms(d.at()).lifetime
+		t.ExpireTime = s.config.Now().Add(lifetime)
+		a.fields["expires_in"] = int(lifetime.Seconds())
+	}
+	switch {
+	case d.script != nil:
+		a.fields["token_type"], a.fields["scope"] = d.script.tokenType(), t.Scope
+		a.pointer, a.around = d.script.TokenPointer, s.fillFor(t.Account, d.script.TokenDocument)
+	case d.expires:
+		a.fields["token_type"], a.fields["scope"] = "Bearer", t.Scope
 		for name, value := range s.config.TokenMetadata {
-			fields[name] = value
+			a.fields[name] = value
 		}
 	}
 	s.last = Issued{Family: t.Family, AccessToken: access, Scope: t.Scope, ExpireTime: t.ExpireTime}
 	if refresh != nil {
 		r := refresh.Token
-		r.Client, r.Family, r.Scope, r.Account = t.Client, t.Family, t.Scope, t.Account
+		r.At, r.Client, r.Family, r.Scope, r.Account = t.At, t.Client, t.Family, t.Scope, t.Account
 		s.state.Refresh[refresh.ID] = r
 		s.last.RefreshToken = refresh.ID
-		fields["refresh_token"] = refresh.ID
+		a.fields["refresh_token"] = refresh.ID
 		if s.config.RefreshExpiresIn && !r.ExpireTime.IsZero() {
-			fields["refresh_expires_in"] = int(r.ExpireTime.Sub(s.config.Now()).Seconds())
+			a.fields["refresh_expires_in"] = int(r.ExpireTime.Sub(s.config.Now()).Seconds())
 		}
 	}
 	s.state.Access[access] = &t
-	return answer{status: http.StatusOK, fields: fields, metadata: s.config.TokenMetadata}
+	return a
 }
