@@ -32,6 +32,7 @@ func layers() map[string]mayImport {
 		"vault/access":                    {own: []string{"vault/secret"}},
 		"vault/audit":                     {},
 		"vault/sandbox":                   {},
+		"vault/sandbox/playbook":          {own: []string{"vault/sandbox", "vault/provider", "vault/secret"}},
 		"vault":                           {own: engine},
 		"vault/server":                    {own: append([]string{"vault/access", api}, engine...), grpc: true},
 		"vault/client":                    {own: []string{api}, grpc: true},
