@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/sandbox/playbook"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 	"github.com/tokenvault/tokenvault/vault/store/boltstore"
@@ -30,6 +32,12 @@ type EngineConfig struct {
 	Sandbox func(*sandbox.Config)
 	// Refresh is what acme's definition says of its refresh tokens.
 	Refresh provider.Refresh
+	// Definitions are the providers, in place of acme: the sandbox plays each by
+	// its definition, at its own URLs. Nil: there is acme.
+	Definitions map[string]provider.Definition
+	// Known are what the vault knows of the providers, for tests about
+	// definitions that are wrong. Nil: the Definitions.
+	Known map[string]provider.Definition
 	// WrapStore stands before the database, to make it fail. Nil: nothing.
 	WrapStore func(store.Store) store.Store
 	// Log gets what the vault logs. Nil: nothing does.
@@ -44,10 +52,13 @@ type EngineConfig struct {
 
 // Engine is a vault on a real bbolt file without its servers, and the sandbox in
 // the same process: nothing in it touches a network, so it runs in a bubble of
-// testing/synctest, where a day takes a moment. Its one provider is acme.
+// testing/synctest, where a day takes a moment. Its one provider is acme, unless
+// the configuration has Definitions.
 type Engine struct {
 	Vault   *vault.Vault
 	Sandbox *sandbox.Sandbox
+	// Parts are what the sandbox plays of the Definitions.
+	Parts map[string]playbook.Part
 	// Store is the database, behind WrapStore's.
 	Store store.Store
 	// Seat is where the vault lives. Between Stop and Restart another process
@@ -63,6 +74,8 @@ type Engine struct {
 // another. It is made for tests: it holds secrets in the clear.
 type Seat struct {
 	DatabasePath, MasterKey, ClientSecret string
+	// ClientKey is a private key in PEM, for definitions with private_key_jwt.
+	ClientKey string
 	// ProviderURL is where the sandbox's standard provider is.
 	ProviderURL string
 }
@@ -83,6 +96,7 @@ func NewEngine(t testing.TB, c EngineConfig) *Engine {
 		ID: clientID, Secret: e.Seat.ClientSecret, Auth: sandbox.AuthPost,
 		RedirectURIs: []string{vault.RedirectURL(enginePublicURL, "acme")},
 	}}}
+	e.cast(&config)
 	if c.Sandbox != nil {
 		c.Sandbox(&config)
 	}
@@ -126,7 +140,7 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 	if err != nil {
 		return nil, nil, err
 	}
-	acme, err := s.provider(c.Refresh, transport)
+	providers, err := s.providers(c, transport)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +165,7 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 		log = slog.New(c.Log)
 	}
 	v, err := vault.New(ctx, vault.Config{
-		Store: db, Keyring: keys, Providers: []*provider.Provider{acme}, PublicURL: enginePublicURL,
+		Store: db, Keyring: keys, Providers: providers, PublicURL: enginePublicURL,
 		Binding: vault.BindingLink, Logger: log, Now: c.Now,
 	})
 	return v, db, err
@@ -205,6 +219,17 @@ func (s Seat) provider(refresh provider.Refresh, transport http.RoundTripper) (*
 	})
 }
 
+func (s Seat) providers(c EngineConfig, transport http.RoundTripper) ([]*provider.Provider, error) {
+	if c.Known != nil {
+		return s.played(c.Known, transport)
+	}
+	if c.Definitions != nil {
+		return s.played(c.Definitions, transport)
+	}
+	acme, err := s.provider(c.Refresh, transport)
+	return []*provider.Provider{acme}, err
+}
+
 // Key names acme's connection of a subject.
 func (e *Engine) Key(subject string) vault.Key {
 	return vault.Key{Tenant: vault.DefaultTenant, Subject: subject, Provider: "acme"}
@@ -212,18 +237,27 @@ func (e *Engine) Key(subject string) vault.Key {
 
 // Connect takes a subject through a whole flow, as one of the sandbox's accounts.
 func (e *Engine) Connect(subject string, account int) error {
-	begun, err := e.Vault.Connect(e.t.Context(), vault.ConnectRequest{Key: e.Key(subject)})
+	return e.ConnectTo(vault.ConnectRequest{Key: e.Key(subject)}, account)
+}
+
+// ConnectTo is Connect for any request that wants a person's consent.
+func (e *Engine) ConnectTo(r vault.ConnectRequest, account int) error {
+	begun, err := e.Vault.Connect(e.t.Context(), r)
 	if err != nil {
 		return err
 	}
-	return e.Approve(begun.Session, account)
+	return e.approve(r.Key.Provider, begun.Session, account)
 }
 
 // Approve opens a session's link, consents as one of the sandbox's accounts, and
 // comes back.
 func (e *Engine) Approve(session string, account int) error {
+	return e.approve("acme", session, account)
+}
+
+func (e *Engine) approve(providerName, session string, account int) error {
 	ctx := e.t.Context()
-	opened, err := e.Vault.Authorize(ctx, "acme", session, secret.String{})
+	opened, err := e.Vault.Authorize(ctx, providerName, session, secret.String{})
 	if err != nil {
 		return err
 	}
@@ -239,11 +273,12 @@ func (e *Engine) Approve(session string, account int) error {
 	}
 	back, err := resp.Location()
 	if err != nil {
-		return fmt.Errorf("the consent page answered with status %d: %w", resp.StatusCode, err)
+		page, _ := io.ReadAll(resp.Body) // in memory
+		return fmt.Errorf("the consent page answered with status %d: %w\n%s", resp.StatusCode, err, page)
 	}
 	q := back.Query()
 	_, err = e.Vault.Callback(ctx, vault.CallbackRequest{
-		Provider: "acme", State: q.Get("state"), Code: secret.New(q.Get("code")), Issuer: q.Get("iss"), FlowCookie: opened.FlowCookie,
+		Provider: providerName, State: q.Get("state"), Code: secret.New(q.Get("code")), Issuer: q.Get("iss"), FlowCookie: opened.FlowCookie,
 	})
 	return err
 }
