@@ -180,9 +180,12 @@ func (v *Vault) newQueues(p *provider.Provider) (providerQueues, error) {
 	if err != nil {
 		return providerQueues{}, err
 	}
-	b := v.breakers[p.Name()]
+	closedFor := neverClosed
+	if len(p.Definition().Variables) == 0 { // else, a host that is down holds up no other
+		closedFor = v.breakers.of(p).closedFor
+	}
 	return providerQueues{
-		due: v.newQueue(store.Key{Kind: kindDue, ID: prefix}, b.closedFor, func(ctx context.Context, rec store.Record) error {
+		due: v.newQueue(store.Key{Kind: kindDue, ID: prefix}, closedFor, func(ctx context.Context, rec store.Record) error {
 			return v.workDue(ctx, p, rec.Key)
 		}),
 		revocations: v.newQueue(store.Key{Kind: kindRevocations, ID: prefix}, neverClosed, func(ctx context.Context, rec store.Record) error {

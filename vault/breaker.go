@@ -3,6 +3,9 @@ package vault
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +34,8 @@ type breaker struct {
 	mu       sync.Mutex
 	failures int           // in a row
 	cause    error         // of the last one
+	failing  string        // the connection that has failed first
+	several  bool          // others have, too
 	until    time.Time     // closed to all before this
 	pause    time.Duration // the last one
 	limit    int           // how many may be under way
@@ -119,20 +124,28 @@ func (b *breaker) admit() {
 
 // leave says how the request ended. An answer about one connection (its grant is
 // dead) shows that the provider is up.
-func (b *breaker) leave(now time.Time, err error) {
+//
+// One connection alone cannot close it, whatever goes wrong with that one; only
+// that the client is not accepted concerns all.
+func (b *breaker) leave(now time.Time, connection string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.running--
 	defer b.admit()
 	if !saysProviderFails(err) {
 		b.failures, b.pause, b.cause = 0, 0, nil
+		b.failing, b.several = "", false
 		b.until = time.Time{}
 		b.limit = min(b.limit+1, maxRefreshes)
 		return
 	}
 	b.failures++
 	b.cause = err
-	if b.failures < breakAfter || b.until.After(now) {
+	if b.failing == "" {
+		b.failing = connection
+	}
+	b.several = b.several || b.failing != connection || provider.ClientRefused(err)
+	if b.failures < breakAfter || !b.several || b.until.After(now) {
 		return // those under way when it broke do not make the pause longer
 	}
 	b.limit = 1
@@ -154,6 +167,7 @@ func (b *breaker) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failures, b.pause, b.cause, b.until, b.limit = 0, 0, nil, time.Time{}, maxRefreshes
+	b.failing, b.several = "", false
 	b.admit()
 }
 
@@ -174,9 +188,55 @@ func (b *breaker) closedFor(now time.Time) time.Duration {
 // saysProviderFails reports whether an error is about the provider, or about us
 // as its client, rather than about one connection.
 func saysProviderFails(err error) bool {
-	if err == nil {
+	if provider.ClientRefused(err) {
+		return true
+	}
+	if err == nil || provider.KindOf(err) != provider.Transient {
 		return false
 	}
-	kind := provider.KindOf(err)
-	return kind == provider.Transient || kind == provider.Misconfigured
+	status := provider.StatusOf(err)
+	return status == 0 || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
+}
+
+// breakers are one for each host that tokens are had from: where a provider's
+// definition has variables, each customer of it may have a host of their own, and
+// one that is down is no reason not to ask another.
+type breakers struct {
+	mu    sync.Mutex
+	hosts map[string]*breaker // by provider and host
+}
+
+// maxBreakers bounds how many are remembered.
+const maxBreakers = 10_000
+
+// of returns the breaker before a provider, bound to its variables if it has any.
+func (bs *breakers) of(p *provider.Provider) *breaker {
+	key := p.Name()
+	if len(p.Definition().Variables) > 0 {
+		if u, err := url.Parse(p.Definition().TokenURL); err == nil {
+			key += " " + u.Host
+		}
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	b, ok := bs.hosts[key]
+	if !ok {
+		if len(bs.hosts) >= maxBreakers {
+			clear(bs.hosts)
+		}
+		b = newBreaker()
+		bs.hosts[key] = b
+	}
+	return b
+}
+
+// reset lets everybody in again at all hosts of a provider.
+func (bs *breakers) reset(name string) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for key, b := range bs.hosts {
+		if key == name || strings.HasPrefix(key, name+" ") {
+			b.reset()
+		}
+	}
 }

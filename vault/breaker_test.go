@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +25,7 @@ func ask(t *testing.T, b *breaker, outcome error) error {
 		return err
 	}
 	time.Sleep(time.Second)
-	b.leave(time.Now(), outcome)
+	b.leave(time.Now(), fmt.Sprint("connection-", rand.N(1000)), outcome)
 	return nil
 }
 
@@ -144,6 +146,30 @@ func TestWhoGivesUpWaitingLeavesTheirPlace(t *testing.T) {
 		b.abandon()
 		if err := <-patient; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestOneConnectionAloneDoesNotCloseTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			name   string
+			err    error
+			closed bool
+		}{
+			{"a connection that the provider fails for", errDown, false},
+			{"a request that the provider does not take", &provider.Error{Kind: provider.Misconfigured, Code: "invalid_scope", Status: 400}, false},
+			{"a client that the provider does not accept", &provider.Error{Kind: provider.Misconfigured, Code: "invalid_client", Status: 401}, true},
+		} {
+			b := newBreaker()
+			for range 3 * breakAfter {
+				if b.enter(t.Context(), time.Now) == nil {
+					b.leave(time.Now(), "alice's", row.err)
+				}
+			}
+			if closed := b.closedFor(time.Now()) > 0; closed != row.closed {
+				t.Errorf("%s: closed = %v, want %v", row.name, closed, row.closed)
+			}
 		}
 	})
 }

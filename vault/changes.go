@@ -45,6 +45,10 @@ func eventOf(before, after *storagev1.Connection) storagev1.Change_Event {
 // logChange returns the Op that adds an entry to the change log.
 func (v *Vault) logChange(event storagev1.Change_Event, conn *storagev1.Connection) (store.Op, error) {
 	now := v.now()
+	status := statusOf(conn, now)
+	if event == storagev1.Change_EVENT_DISCONNECTED {
+		status = Disconnected // the rest is as it was before
+	}
 	tenant, err := v.blind.tenant(conn.GetKey().GetTenant())
 	if err != nil {
 		return store.Op{}, err
@@ -55,7 +59,7 @@ func (v *Vault) logChange(event storagev1.Change_Event, conn *storagev1.Connecti
 		Event:      event,
 		Time:       timestamppb.New(now),
 		Connection: withoutTokens(conn),
-		Status:     int32(statusOf(conn, now)),
+		Status:     int32(status),
 	}, store.Absent)
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
@@ -34,15 +35,15 @@ const maxClientSecret = 4096
 type clientSecrets struct {
 	mu      sync.Mutex
 	rotated map[string]*storagev1.ClientSecret // by provider
-	// favour is the provider whose previous secret was taken last: it is tried
-	// first then.
-	favour map[string]bool
+	// accepted is the secret that each provider has accepted last: it is tried
+	// first.
+	accepted map[string]secret.String
 	// changed is closed, and replaced, with every change.
 	changed chan struct{}
 }
 
 func newClientSecrets() clientSecrets {
-	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, favour: map[string]bool{}, changed: make(chan struct{})}
+	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, accepted: map[string]secret.String{}, changed: make(chan struct{})}
 }
 
 // of returns the secrets to try for a provider, in their order, and a channel
@@ -57,7 +58,7 @@ func (s *clientSecrets) of(p *provider.Provider, now time.Time) (try []secret.St
 	try = []secret.String{secret.New(r.GetCurrent())}
 	if r.GetPrevious() != "" && now.Before(timeOf(r.GetPreviousExpireTime())) {
 		try = append(try, secret.New(r.GetPrevious()))
-		if s.favour[p.Name()] {
+		if s.accepted[p.Name()].Equal(try[1]) {
 			try[0], try[1] = try[1], try[0]
 		}
 	}
@@ -68,18 +69,27 @@ func (s *clientSecrets) of(p *provider.Provider, now time.Time) (try []secret.St
 func (s *clientSecrets) taken(name string, accepted secret.String) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.rotated[name]; r != nil {
-		s.favour[name] = accepted.Reveal() == r.GetPrevious()
-	}
+	s.accepted[name] = accepted
 }
 
-func (s *clientSecrets) set(name string, r *storagev1.ClientSecret) {
+// wasAccepted reports whether that secret is the one accepted last.
+func (s *clientSecrets) wasAccepted(name, clientSecret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.accepted[name].Reveal() == clientSecret
+}
+
+// set reports whether what it was given is new.
+func (s *clientSecrets) set(name string, r *storagev1.ClientSecret) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if proto.Equal(s.rotated[name], r) {
+		return false
+	}
 	s.rotated[name] = r
-	delete(s.favour, name)
 	close(s.changed)
 	s.changed = make(chan struct{})
+	return true
 }
 
 func (s *clientSecrets) rotateTime(name string) time.Time {
@@ -97,8 +107,10 @@ func asClient[T any](ctx context.Context, v *Vault, p *provider.Provider, reques
 	try, _ := v.secrets.of(p, v.now())
 	for _, clientSecret := range try {
 		answer, err := request(ctx, p.WithSecret(clientSecret))
-		if !provider.ClientRefused(err) {
+		if err == nil {
 			v.secrets.taken(p.Name(), clientSecret)
+		}
+		if !provider.ClientRefused(err) {
 			return answer, err
 		}
 		if first == nil {
@@ -133,8 +145,8 @@ func redeem[T any](ctx context.Context, v *Vault, p *provider.Provider, request 
 }
 
 // RotateClientSecret puts another client secret into force, at once and for all
-// processes. grace is for how long the one before is tried too; 0 means
-// DefaultSecretGrace.
+// processes of the vault, and so for all tenants. grace is for how long the one
+// before is tried too; 0: not at all.
 func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecret secret.String, grace time.Duration) (ProviderInfo, error) {
 	_, p, err := v.check(Key{Subject: "-", Provider: name})
 	if err != nil {
@@ -143,9 +155,6 @@ func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecre
 	if err := checkRotation(p, clientSecret, grace); err != nil {
 		return ProviderInfo{}, err
 	}
-	if grace == 0 {
-		grace = DefaultSecretGrace
-	}
 	key, configured, err := v.secretKey(p)
 	if err != nil {
 		return ProviderInfo{}, err
@@ -153,15 +162,15 @@ func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecre
 	for range maxConflicts {
 		stored := new(storagev1.ClientSecret)
 		revision, err := v.records.get(ctx, key, stored)
-		if errors.Is(err, store.ErrNotFound) || err == nil && string(stored.GetConfigured()) != configured {
-			stored.Current, err = p.ClientSecret().Reveal(), nil
+		if errors.Is(err, store.ErrNotFound) || err == nil && !inForce(p, stored, configured) {
+			stored, err = &storagev1.ClientSecret{Current: p.ClientSecret().Reveal()}, nil
 		}
 		if err != nil {
 			return ProviderInfo{}, err
 		}
 		now := v.now()
 		next := &storagev1.ClientSecret{
-			Current: clientSecret.Reveal(), Previous: stored.GetCurrent(), PreviousExpireTime: timestamppb.New(now.Add(grace)),
+			Current: clientSecret.Reveal(), Previous: v.secretBefore(p, stored, clientSecret.Reveal()), PreviousExpireTime: timestamppb.New(now.Add(grace)),
 			RotateTime: timestamppb.New(now), Configured: []byte(configured),
 		}
 		op, err := v.records.put(key, next, revision)
@@ -194,6 +203,23 @@ func checkRotation(p *provider.Provider, clientSecret secret.String, grace time.
 	return nil
 }
 
+// inForce reports whether a stored secret is in force: the configuration has the
+// one that it had when this was rotated, or has been brought up to it.
+func inForce(p *provider.Provider, stored *storagev1.ClientSecret, configured string) bool {
+	return string(stored.GetConfigured()) == configured || p.ClientSecret().Reveal() == stored.GetCurrent()
+}
+
+// secretBefore returns the secret to try beside the next one: the one in force, or
+// the one before that, where this is the same rotation once more, or corrects one
+// that the provider has never accepted.
+func (v *Vault) secretBefore(p *provider.Provider, stored *storagev1.ClientSecret, next string) string {
+	sparesBefore := stored.GetPrevious() != "" && v.now().Before(timeOf(stored.GetPreviousExpireTime()))
+	if sparesBefore && (next == stored.GetCurrent() || !v.secrets.wasAccepted(p.Name(), stored.GetCurrent())) {
+		return stored.GetPrevious()
+	}
+	return stored.GetCurrent()
+}
+
 // secretKey returns where a provider's rotated secret lies, and the keyed hash of
 // the configured one.
 func (v *Vault) secretKey(p *provider.Provider) (key store.Key, configured string, err error) {
@@ -222,7 +248,7 @@ func (v *Vault) loadSecret(ctx context.Context, p *provider.Provider) error {
 	if err != nil {
 		return err
 	}
-	if string(stored.GetConfigured()) != configured {
+	if !inForce(p, stored, configured) {
 		v.log.LogAttrs(ctx, slog.LevelInfo, "the configuration has another client secret than when one was rotated; the configuration's is in force", slog.String("provider", p.Name()))
 		return nil
 	}
@@ -232,8 +258,10 @@ func (v *Vault) loadSecret(ctx context.Context, p *provider.Provider) error {
 
 // putSecretInForce also lets in what a wrong secret has kept out.
 func (v *Vault) putSecretInForce(name string, r *storagev1.ClientSecret) {
-	v.secrets.set(name, r)
-	v.breakers[name].reset()
+	if !v.secrets.set(name, r) {
+		return
+	}
+	v.breakers.reset(name)
 	v.queues[name].due.wakeBy(v.now())
 }
 

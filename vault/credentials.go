@@ -127,11 +127,8 @@ func (v *Vault) answer(ctx context.Context, name *known, p *provider.Provider, r
 	switch w.assess(conn, now) {
 	case renew:
 		renewed, err := v.renew(ctx, name.id, p, w)
-		if err != nil && conn.GetApiKey() != nil && ctx.Err() == nil && ReasonOf(err) != NotConnected {
-			return keyCredentials(conn, p)
-		}
 		if err != nil {
-			return Credentials{}, err
+			return v.keyInstead(ctx, name.id, p, err)
 		}
 		return credentialsOf(renewed, p)
 	case reauthorize:
@@ -151,6 +148,22 @@ func (v *Vault) answer(ctx context.Context, name *known, p *provider.Provider, r
 	}
 	v.blind.known.answers.keep(&name.answer, &answer{revision: rec.Revision, creds: creds, life: lifeOfGrant(conn.GetGrant())})
 	return creds, nil
+}
+
+// keyInstead returns the credentials of the API key, if there is one, where the
+// grant does not work for a reason that is the provider's.
+func (v *Vault) keyInstead(ctx context.Context, id string, p *provider.Provider, cause error) (Credentials, error) {
+	switch ReasonOf(cause) {
+	case ProviderUnavailable, ProviderMisconfigured, ReauthorizationRequired, NotConnected:
+	default:
+		return Credentials{}, cause
+	}
+	current := new(storagev1.Connection)
+	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); err != nil || current.GetApiKey() == nil {
+		return Credentials{}, cause
+	}
+	v.log.LogAttrs(ctx, slog.LevelInfo, "the API key stands in", append(keyAttrs(keyOf(current.GetKey())), slog.Any("cause", cause))...)
+	return keyCredentials(current, p)
 }
 
 // find returns what is known of a connection, and its provider. A name that was

@@ -106,6 +106,9 @@ func (v *Vault) deleteConnection(ctx context.Context, id string, p *provider.Pro
 		}
 		v.usage.forget(id)
 		_, err = v.store.Commit(ctx, append(ops, rest)...)
+		if err == nil {
+			v.unsaved.drop(id)
+		}
 		if !errors.Is(err, store.ErrConflict) {
 			return requests, err
 		}
@@ -132,7 +135,7 @@ func (v *Vault) deletion(id string, conn *storagev1.Connection, p *provider.Prov
 	}
 	ops = append(ops, logged)
 	grants := []*storagev1.Grant{conn.GetGrant(), conn.GetCandidate()}
-	if r, ok := v.unsaved.take(id); ok {
+	if r, ok := v.unsaved.get(id); ok {
 		grants = append(grants, &storagev1.Grant{
 			AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: conn.GetGrant().GetParams(),
 		})

@@ -127,7 +127,12 @@ func (v *Vault) workDue(ctx context.Context, p *provider.Provider, entry store.K
 		if c.GetDueTime() == nil || c.GetDueTime().AsTime().After(at) {
 			return errUnchanged
 		}
-		schedule(c, v.now().Add(backoff(c.GetRefreshFailures())))
+		pause := backoff(c.GetRefreshFailures())
+		var told *Error
+		if errors.As(renewErr, &told) {
+			pause = max(pause, told.RetryAfter)
+		}
+		schedule(c, v.now().Add(pause))
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -30,7 +30,7 @@ const (
 	InvalidParams           Reason = "INVALID_PARAMS"
 	InvalidAPIKey           Reason = "INVALID_API_KEY"
 	InvalidClientSecret     Reason = "INVALID_CLIENT_SECRET"
-	InvalidGrant            Reason = "INVALID_GRANT"
+	InvalidConnectGrant     Reason = "INVALID_CONNECT_GRANT"
 	InvalidGrace            Reason = "INVALID_GRACE"
 	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
 	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"
@@ -43,6 +43,9 @@ const (
 	GrantNotSupported Reason = "GRANT_NOT_SUPPORTED"
 	// APIKeyNotSupported: the provider's definition knows no API keys.
 	APIKeyNotSupported Reason = "API_KEY_NOT_SUPPORTED"
+	// TokenRefused: the provider has refused an access token just now, which may
+	// pass.
+	TokenRefused Reason = "TOKEN_REFUSED"
 	// ResumeTokenExpired: the change log does not go back that far.
 	ResumeTokenExpired Reason = "RESUME_TOKEN_EXPIRED"
 	SessionExpired     Reason = "SESSION_EXPIRED"

@@ -15,8 +15,8 @@ type ProviderInfo struct {
 	// RedirectURI is to be registered at the provider. Empty: nobody can connect
 	// an account in a browser.
 	RedirectURI string
-	// GrantTypes are those by which accounts can be connected, as in RFC 6749 and
-	// RFC 8628. Empty: API keys only.
+	// GrantTypes are those by which connections can be made, as definitions name
+	// them. Empty: API keys only.
 	GrantTypes []string
 	APIKeys    bool
 	Scopes     []string
@@ -51,10 +51,16 @@ func (v *Vault) describeProvider(p *provider.Provider) ProviderInfo {
 		SecretRotateTime: v.secrets.rotateTime(p.Name()),
 	}
 	if p.HasOAuth() {
-		info.RedirectURI = p.RedirectURL()
-		info.GrantTypes = p.GrantTypes()
+		for _, grant := range []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials} {
+			if p.Grants(grant) {
+				info.GrantTypes = append(info.GrantTypes, string(grant))
+			}
+		}
+		if p.Grants(provider.GrantAuthorizationCode) {
+			info.RedirectURI = p.RedirectURL()
+		}
 	}
-	if cause, closed := v.breakers[p.Name()].closed(v.now()); closed {
+	if cause, closed := v.breakers.of(p).closed(v.now()); closed {
 		info.Problem = fmt.Sprintf("%s has failed several times in a row and is asked again from time to time.", p.DisplayName())
 		if provider.KindOf(cause) == provider.Misconfigured {
 			info.Problem = misconfigured(p, cause).Message

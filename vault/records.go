@@ -134,17 +134,20 @@ func (v *Vault) changeConnection(ctx context.Context, id string, create bool, ch
 	if err := change(conn); err != nil {
 		return conn, nil, err
 	}
-	op := store.Delete(key, revision)
-	if !isEmpty(conn) {
-		if op, err = v.records.put(key, conn, revision); err != nil {
-			return nil, nil, err
-		}
-	}
-	moved, err := v.moveDue(id, before, conn)
+	ops, err := v.moveDue(id, before, conn)
 	if err != nil {
 		return nil, nil, err
 	}
-	ops := append(moved, op)
+	if isEmpty(conn) {
+		v.usage.forget(id)
+		ops = append(ops, store.Delete(key, revision), store.Delete(store.Key{Kind: kindUsage, ID: id}, store.Any))
+	} else {
+		op, err := v.records.put(key, conn, revision)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, op)
+	}
 	if event := eventOf(before, conn); event != storagev1.Change_EVENT_UNSPECIFIED {
 		op, err := v.logChange(event, conn)
 		if err != nil {

@@ -40,7 +40,7 @@ var errSuperseded = errors.New("vault: the connection changed meanwhile")
 //
 // held is the lock's context, ctx the renewal's own.
 func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
-	if r, ok := v.unsaved.take(id); ok && sameGrant(r.conn, conn) {
+	if r, ok := v.unsaved.get(id); ok {
 		return v.storeRefreshed(ctx, id, p, r)
 	}
 	err := v.mayRefresh(held, id, p, conn)
@@ -50,9 +50,14 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	if p, err = bindStored(p, conn.GetGrant().GetParams()); err != nil {
 		return nil, err
 	}
-	b := v.breakers[p.Name()]
+	b := v.breakers.of(p)
 	if err := b.enter(held, v.now); err != nil {
 		return nil, refusedByBreaker(p, err)
+	}
+	// It may have been a long wait, longer than a grace.
+	if err := v.mayRefresh(held, id, p, conn); err != nil {
+		b.abandon()
+		return nil, err
 	}
 	asked := v.now()
 	conn, err = v.storeIntent(held, id, conn, asked)
@@ -67,7 +72,7 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	token, err := asClient(own, v, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
 		return renewGrant(ctx, p, conn.GetGrant())
 	})
-	b.leave(v.now(), err)
+	b.leave(v.now(), id, err)
 	if err != nil {
 		return v.refreshFailed(own, id, p, conn, err)
 	}
@@ -87,8 +92,12 @@ func renewGrant(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (
 // the refresh token must not be used now.
 func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) error {
 	g, now := conn.GetGrant(), v.now()
-	if wait := timeOf(conn.GetRefreshNotBefore()).Sub(now); wait > 0 {
-		told := unavailable(p, errors.New("not asked before the pause after earlier failures is over"))
+	if wait := timeOf(conn.GetRefreshNotBefore()).Sub(now); wait > 0 && !isDue(conn, now) {
+		cause := errors.New("not asked before the pause after earlier failures is over")
+		told := unavailable(p, cause)
+		if conn.GetRefreshMisconfigured() {
+			told = misconfigured(p, cause)
+		}
 		told.RetryAfter = wait
 		return told
 	}
@@ -175,10 +184,15 @@ func (v *Vault) orSuperseding(ctx context.Context, id string, err error) (*stora
 	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); err != nil {
 		return nil, v.readError(err)
 	}
+	if current.GetGrant() == nil && current.GetCandidate() == nil {
+		return nil, errNotConnected(err)
+	}
 	if (want{}).assess(current, v.now()) == serve {
 		return current, nil
 	}
-	return nil, err
+	return nil, &Error{
+		Reason: ProviderUnavailable, Message: "The connection was changed at the same moment. Try again.", RetryAfter: time.Second, Err: err,
+	}
 }
 
 // refreshed is what a refresh has brought, on its way into the store.
@@ -195,10 +209,10 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 	var stored *storagev1.Connection
 	err := persist(ctx, func() (err error) {
 		stored, err = v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
-			if c.GetGrant().GetAccessToken() == r.token.AccessToken.Reveal() {
-				return errUnchanged // an attempt that seemed to fail had not
-			}
 			if !sameGrant(c, r.conn) {
+				if c.GetGrant().GetAccessToken() == r.token.AccessToken.Reveal() {
+					return errUnchanged // an attempt that seemed to fail had not
+				}
 				return errSuperseded
 			}
 			lost := lostRefreshToken(c.GetGrant(), r.token)
@@ -227,13 +241,16 @@ func (v *Vault) storeRefreshed(ctx context.Context, id string, p *provider.Provi
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		v.unsaved.drop(id)
 		return nil, v.refreshedInVain(ctx, p, r)
 	case errors.Is(err, errSuperseded):
-		return v.orSuperseding(ctx, id, err)
+		v.unsaved.drop(id)
+		return v.afterSuperseded(ctx, id, p, r, err)
 	case err != nil:
 		v.unsaved.put(id, r)
 		return nil, fmt.Errorf("store refreshed tokens: %w", err)
 	}
+	v.unsaved.drop(id)
 	v.log.LogAttrs(ctx, slog.LevelInfo, "token refreshed", append(keyAttrs(keyOf(stored.GetKey())), slog.Int64("generation", stored.GetGeneration()))...)
 	return stored, nil
 }
@@ -244,6 +261,7 @@ func refreshEnded(c *storagev1.Connection) {
 	c.RefreshFailures = 0
 	c.LostAnswerTime = nil
 	c.RefreshNotBefore = nil
+	c.RefreshMisconfigured = false
 }
 
 // sameGrant reports whether two states of a connection hold the same tokens. The
@@ -262,6 +280,18 @@ func (v *Vault) refreshedInVain(ctx context.Context, p *provider.Provider, r ref
 	return errNotConnected(err)
 }
 
+// afterSuperseded sees to tokens that came for a grant which is no longer there.
+// Where it was disconnected, they are given back. Where another grant has taken its
+// place they are not: at some providers that would take the other down.
+func (v *Vault) afterSuperseded(ctx context.Context, id string, p *provider.Provider, r refreshed, cause error) (*storagev1.Connection, error) {
+	note := new(storagev1.Disconnection)
+	_, err := v.records.get(ctx, store.Key{Kind: kindDisconnections, ID: id}, note)
+	if err == nil && !note.GetDisconnectTime().AsTime().Before(r.asked) {
+		return nil, v.refreshedInVain(ctx, p, r)
+	}
+	return v.orSuperseding(ctx, id, cause)
+}
+
 // unsaved keeps tokens that could not be stored, by the connection's store key,
 // until they can be or the process ends.
 type unsaved struct {
@@ -275,10 +305,15 @@ func (u *unsaved) put(id string, r refreshed) {
 	u.kept[id] = r
 }
 
-func (u *unsaved) take(id string) (refreshed, bool) {
+func (u *unsaved) get(id string) (refreshed, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	r, ok := u.kept[id]
-	delete(u.kept, id)
 	return r, ok
+}
+
+func (u *unsaved) drop(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.kept, id)
 }

@@ -59,6 +59,9 @@ func (v *Vault) lookAgain(ctx context.Context, id string, p *provider.Provider) 
 		return nil, err
 	}
 	defer release()
+	if conn.GetGrant() == nil {
+		return nil, errNotConnected(nil)
+	}
 	if p, err = bindStored(p, conn.GetGrant().GetParams()); err != nil {
 		return nil, err
 	}
@@ -91,10 +94,14 @@ func (v *Vault) lookFailed(ctx context.Context, id string, p *provider.Provider,
 	told := unavailable(p, cause)
 	told.Message = fmt.Sprintf("%s did not answer as it should. The connection stays as it is. Try again.", p.DisplayName())
 	if provider.StatusOf(cause) == http.StatusUnauthorized {
-		told = errReauthorize(p, fmt.Sprintf("%s has just refused this connection's token. If it stays so, access was removed there.", p.DisplayName()), cause)
+		told = &Error{
+			Reason:  TokenRefused,
+			Message: fmt.Sprintf("%s has just refused this connection's token. One refusal proves nothing; if it stays so, access was removed there: call Connect and have the person open the link.", p.DisplayName()),
+			Err:     cause,
+		}
 	}
 	_, err := v.updateConnection(ctx, id, false, func(c *storagev1.Connection) error {
-		if !sameGrant(c, conn) || told.Reason != ReauthorizationRequired {
+		if !sameGrant(c, conn) || told.Reason != TokenRefused {
 			return errUnchanged
 		}
 		c.Problem = fmt.Sprintf("%s refused this connection's token when it was last asked. If it stays so, connect it again.", p.DisplayName())

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -41,14 +43,15 @@ func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provid
 		if told.Reason == ProviderMisconfigured {
 			c.Problem = told.Message
 		}
-		schedule(c, v.now().Add(v.retryPause(c, p, cause)))
-		c.RefreshNotBefore = nil
-		// (A client that is not accepted is nobody's connection: the breaker
-		// sees to that.)
-		if told.Reason == ProviderUnavailable && c.GetRefreshFailures() >= patientFailures || provider.RetryAfter(cause) > 0 {
-			// To the millisecond when the background comes: a moment later
-			// would send it away, and cost another pause.
-			c.RefreshNotBefore = c.DueTime
+		pause := v.retryPause(c, p, cause)
+		schedule(c, v.now().Add(pause))
+		c.RefreshNotBefore, c.RefreshMisconfigured = nil, told.Reason == ProviderMisconfigured
+		switch asked := provider.RetryAfter(cause); {
+		case asked > 0:
+			c.RefreshNotBefore = timestamppb.New(v.now().Add(pause))
+		case c.GetRefreshFailures() >= patientFailures:
+			// Callers try again sooner than the background: they wait for it.
+			c.RefreshNotBefore = timestamppb.New(v.now().Add(min(pause, callerPause)))
 		}
 		return nil
 	})
@@ -61,6 +64,10 @@ func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provid
 // patientFailures is how often in a row refreshing may fail until callers too are
 // held off between the attempts of the background.
 const patientFailures = 3
+
+// callerPause is the longest for which callers are then held off, unless the
+// provider itself asks for a pause.
+const callerPause = time.Minute
 
 // retryPause is how long to wait until a refresh is tried again. After a lost
 // answer, what is left of the provider's grace is not slept through.

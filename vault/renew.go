@@ -28,6 +28,9 @@ type renewal struct {
 // renew brings a connection up to date, once for all who ask meanwhile. The
 // renewal itself does not end when ctx does: a caller without patience must not
 // cost the others their token, nor burn a refresh token half-way.
+//
+// Where it fails through no fault of the grant's, whoever asked for no more than a
+// token that works gets the one at hand, if it does.
 func (v *Vault) renew(ctx context.Context, id string, p *provider.Provider, w want) (*storagev1.Connection, error) {
 	for {
 		r, ours := v.joinRenewal(ctx, id, p, w)
@@ -36,11 +39,28 @@ func (v *Vault) renew(ctx context.Context, id string, p *provider.Provider, w wa
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if ours || r.err != nil || w.assess(r.conn, v.now()) == serve {
-			return r.conn, r.err
+		if r.err != nil {
+			return v.orAtHand(ctx, id, w, r.err)
+		}
+		if ours || w.assess(r.conn, v.now()) == serve {
+			return r.conn, nil
 		}
 		// Somebody else's renewal, which was content with less.
 	}
+}
+
+// orAtHand returns the connection as it is where its token still works and err
+// does not say that the grant is dead.
+func (v *Vault) orAtHand(ctx context.Context, id string, w want, err error) (*storagev1.Connection, error) {
+	if reason := ReasonOf(err); w.newer > 0 || w.ahead || reason != ProviderUnavailable && reason != ProviderMisconfigured {
+		return nil, err
+	}
+	current := new(storagev1.Connection)
+	if _, readErr := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); readErr != nil || !stillWorks(current, v.now()) {
+		return nil, err
+	}
+	v.log.LogAttrs(ctx, slog.LevelWarn, "refresh failed, the token at hand still works", append(keyAttrs(keyOf(current.GetKey())), slog.Any("cause", err))...)
+	return current, nil
 }
 
 // joinRenewal returns the renewal under way, or begins one.
@@ -83,7 +103,7 @@ func (v *Vault) renewLocked(ctx context.Context, id string, p *provider.Provider
 	case serve:
 		return conn, nil
 	case renew:
-		return v.refreshOrServe(ctx, held, id, p, conn, w)
+		return v.refresh(ctx, held, id, p, conn)
 	}
 	if reason := ReasonOf(settleErr); settleErr != nil && (reason == "" || reason == ProviderUnavailable) {
 		return nil, settleErr
@@ -107,20 +127,6 @@ func (v *Vault) settleFirst(held context.Context, id string, p *provider.Provide
 	}
 	current.Candidate = nil
 	return current, settleErr, nil
-}
-
-// refreshOrServe refreshes, and where that fails through no fault of the grant's
-// falls back on a token that still works, if it may.
-func (v *Vault) refreshOrServe(ctx, held context.Context, id string, p *provider.Provider, conn *storagev1.Connection, w want) (*storagev1.Connection, error) {
-	refreshed, err := v.refresh(ctx, held, id, p, conn)
-	if err == nil || w.newer > 0 || !stillWorks(conn, v.now()) {
-		return refreshed, err
-	}
-	if reason := ReasonOf(err); reason != ProviderUnavailable && reason != ProviderMisconfigured {
-		return nil, err
-	}
-	v.log.LogAttrs(ctx, slog.LevelWarn, "refresh failed, the token at hand still works", append(keyAttrs(keyOf(conn.GetKey())), slog.Any("cause", err))...)
-	return conn, nil
 }
 
 // lockConnection takes the lock under which a connection's tokens are changed,

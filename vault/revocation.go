@@ -23,9 +23,21 @@ import (
 // has stored it.
 const revocationHeadStart = time.Minute
 
+// revocationPatience is how long a disconnect waits for the provider to confirm.
+const revocationPatience = 10 * time.Second
+
 // maxRevocationAge is when the background gives a revocation up. The tokens are
 // deleted then.
 const maxRevocationAge = 7 * 24 * time.Hour
+
+// revocation is a request as one of the records that end by themselves: also where
+// its provider is not configured any more, and nobody works on it.
+type revocation struct{ *storagev1.RevocationRequest }
+
+// GetExpireTime returns when the tokens are deleted, whatever the provider says.
+func (r revocation) GetExpireTime() *timestamppb.Timestamp {
+	return timestamppb.New(r.GetCreateTime().AsTime().Add(maxRevocationAge + 24*time.Hour))
+}
 
 // revocationOp returns the Op that has tokens revoked when the time has come.
 func (v *Vault) revocationOp(p *provider.Provider, request *storagev1.RevocationRequest, at time.Time) (store.Op, error) {
@@ -64,13 +76,15 @@ func (v *Vault) revokeNow(ctx context.Context, p *provider.Provider, requests []
 	if !p.MayRevoke() {
 		return RevocationNotSupported, nil
 	}
+	patience, cancel := context.WithTimeout(ctx, revocationPatience)
+	defer cancel()
 	var errs []error
 	unsupported := false
 	for _, rec := range requests {
 		request := new(storagev1.RevocationRequest)
 		err := v.records.open(rec, request)
 		if err == nil {
-			err = v.revoke(ctx, p, request)
+			err = v.revoke(patience, p, request)
 		}
 		unsupported = unsupported || errors.Is(err, provider.ErrNotSupported)
 		if err == nil || unsupported {
@@ -111,10 +125,11 @@ func (v *Vault) workRevocation(ctx context.Context, p *provider.Provider, rec st
 	if err := v.records.open(rec, request); err != nil {
 		return err
 	}
-	ctx, cancel := detach(ctx)
-	defer cancel()
 	attrs := keyAttrs(keyOf(request.GetKey()))
 	err := v.revoke(ctx, p, request)
+	if ctx.Err() != nil {
+		return ctx.Err() // it is asked again after the next start
+	}
 	if errors.Is(err, provider.ErrNotSupported) {
 		err = nil
 	}

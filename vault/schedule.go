@@ -14,17 +14,21 @@ const (
 	spread    = 0.05
 )
 
+// leastRefreshPause is the least time between two refreshes ahead of need, however
+// short-lived the tokens are.
+const leastRefreshPause = 30 * time.Second
+
 // refreshTime returns when a grant is to be refreshed ahead of need: before its
 // access token ends, before its refresh token ends, and before the provider
 // takes the refresh token for abandoned. Zero: never.
 func refreshTime(g *storagev1.Grant, idleLimit time.Duration) time.Time {
 	issued := timeOf(g.GetIssueTime())
+	refreshLife := lifeOf(issued, timeOf(g.GetRefreshExpireTime()))
+	if g.GetRefreshExpireFixed() {
+		refreshLife = 0 // refreshing does not put that end off
+	}
 	var life time.Duration
-	for _, limit := range []time.Duration{
-		lifeOf(issued, timeOf(g.GetExpireTime())),
-		lifeOf(issued, timeOf(g.GetRefreshExpireTime())),
-		idleLimit,
-	} {
+	for _, limit := range []time.Duration{lifeOf(issued, timeOf(g.GetExpireTime())), refreshLife, idleLimit} {
 		if limit > 0 && (life == 0 || limit < life) {
 			life = limit
 		}
@@ -33,7 +37,7 @@ func refreshTime(g *storagev1.Grant, idleLimit time.Duration) time.Time {
 		return time.Time{}
 	}
 	part := refreshAt + spread*(2*rand.Float64()-1)
-	return issued.Add(time.Duration(part * float64(life)))
+	return issued.Add(max(time.Duration(part*float64(life)), leastRefreshPause))
 }
 
 // lifeOf returns how long something lives that was issued and ends then. 0: it

@@ -46,21 +46,33 @@ type ConnectRequest struct {
 	// Params are the values for the provider's variables.
 	Params map[string]string
 	// Grant is how the provider is asked. Zero: AuthorizationCode.
-	Grant Grant
+	Grant ConnectGrant
 }
 
-// Grant is a way in which a connection comes about.
-type Grant int
+// ConnectGrant is a way in which a connection comes about.
+type ConnectGrant int
 
 // The grants.
 const (
 	// AuthorizationCode: a person consents in a browser (RFC 6749, section 4.1).
-	AuthorizationCode Grant = iota
+	AuthorizationCode ConnectGrant = iota
 	// DeviceCode: a person enters a code somewhere else (RFC 8628).
 	DeviceCode
 	// ClientCredentials: there is no person (RFC 6749, section 4.4).
 	ClientCredentials
 )
+
+// name is how definitions name the grant.
+func (g ConnectGrant) name() provider.Grant {
+	switch g {
+	case DeviceCode:
+		return provider.GrantDeviceCode
+	case ClientCredentials:
+		return provider.GrantClientCredentials
+	default:
+		return provider.GrantAuthorizationCode
+	}
+}
 
 // ConnectResult is what comes of Connect.
 type ConnectResult struct {
@@ -160,6 +172,12 @@ func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.
 	bound, err := bind(p, r.Params)
 	if err != nil {
 		return nil, err
+	}
+	if !p.Grants(r.Grant.name()) {
+		return nil, &Error{
+			Reason:  GrantNotSupported,
+			Message: fmt.Sprintf("%s is not used with that grant here. Ask the operator to add it to grants in the provider's definition.", p.DisplayName()),
+		}
 	}
 	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {
 		return nil, err

@@ -116,7 +116,14 @@ func capture(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (pro
 // checkAccount refuses a candidate of another account than the connection's.
 func checkAccount(p *provider.Provider, conn *storagev1.Connection, id string) *Error {
 	pinned := conn.GetAccount()
-	if conn.GetGrant() == nil || pinned.GetId() == "" || p.Definition().Account.ID == "" || pinned.GetId() == id {
+	grant, candidate := conn.GetGrant(), conn.GetCandidate()
+	if grant == nil {
+		return nil
+	}
+	// An account's id means something at its own authorization server only, and
+	// a person's grant is not the client's.
+	sameKind := maps.Equal(grant.GetParams(), candidate.GetParams()) && grant.GetType() == candidate.GetType()
+	if sameKind && (pinned.GetId() == "" || p.Definition().Account.ID == "" || pinned.GetId() == id) {
 		return nil
 	}
 	return &Error{
@@ -128,7 +135,8 @@ func checkAccount(p *provider.Provider, conn *storagev1.Connection, id string) *
 
 // accept makes the candidate the grant.
 func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) {
-	sameAccount := captured.Account.ID != "" && captured.Account.ID == c.GetAccount().GetId()
+	sameAccount := captured.Account.ID != "" && captured.Account.ID == c.GetAccount().GetId() && maps.Equal(c.GetGrant().GetParams(), c.Candidate.GetParams())
+	carried := false
 	if sameAccount && c.Candidate.RefreshToken == "" && !c.GetReauthorizationRequired() {
 		// Some providers issue a refresh token at the first consent only
 		// (Google); the one at hand is still good for the same account.
@@ -136,6 +144,7 @@ func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) 
 		c.Candidate.RefreshExpireTime = c.GetGrant().GetRefreshExpireTime()
 		c.Candidate.RefreshExpireFixed = c.GetGrant().GetRefreshExpireFixed()
 		c.Candidate.Rotation = c.GetGrant().GetRotation()
+		carried = true
 	}
 	c.Grant, c.Candidate = c.Candidate, nil
 	c.Generation++
@@ -145,7 +154,9 @@ func accept(c *storagev1.Connection, captured provider.Captured, now time.Time) 
 	c.ReauthorizationRequired = false
 	c.Problem = ""
 	c.CaptureAttempts = 0
-	refreshEnded(c)
+	if !carried { // else, what is known of its use is known still
+		refreshEnded(c)
+	}
 }
 
 // maxCaptureAttempts is when the background gives up on a candidate: with the

@@ -55,9 +55,8 @@ type Vault struct {
 	now       func() time.Time
 	usage     usage
 
-	// By the names of providers.
-	breakers map[string]*breaker
-	queues   map[string]providerQueues
+	breakers breakers
+	queues   map[string]providerQueues // by the names of providers
 
 	secrets  clientSecrets
 	renewals renewals
@@ -88,7 +87,7 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		log:       c.Logger,
 		now:       c.Now,
 		usage:     newUsage(),
-		breakers:  make(map[string]*breaker, len(c.Providers)),
+		breakers:  breakers{hosts: make(map[string]*breaker, len(c.Providers))},
 		queues:    make(map[string]providerQueues, len(c.Providers)),
 		secrets:   newClientSecrets(),
 		renewals:  renewals{running: make(map[string]*renewal)},
@@ -105,7 +104,6 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 			return nil, fmt.Errorf("vault: two providers are named %q", p.Name())
 		}
 		v.providers[p.Name()] = p
-		v.breakers[p.Name()] = newBreaker()
 		if v.queues[p.Name()], err = v.newQueues(p); err != nil {
 			return nil, err
 		}

@@ -19,6 +19,16 @@ const (
 	ClientAuthPrivateKeyJWT ClientAuth = "private_key_jwt"
 )
 
+// Grant is a way in which a connection can be made.
+type Grant string
+
+// The grants.
+const (
+	GrantAuthorizationCode Grant = "authorization_code" // RFC 6749, section 4.1
+	GrantDeviceCode        Grant = "device_code"        // RFC 8628
+	GrantClientCredentials Grant = "client_credentials" // RFC 6749, section 4.4
+)
+
 // PKCE is the code challenge method (RFC 7636).
 type PKCE string
 
@@ -56,7 +66,11 @@ type Definition struct {
 	// none.
 	DeviceURL  string     `yaml:"device_url"`
 	ClientAuth ClientAuth `yaml:"client_auth"`
-	PKCE       PKCE       `yaml:"pkce"` // zero: S256
+	// Grants are those by which connections may be made. Nil: a person's consent in
+	// a browser alone. The others have to be wanted: with client credentials a
+	// caller gets what the client itself may do.
+	Grants []Grant `yaml:"grants"`
+	PKCE   PKCE    `yaml:"pkce"` // zero: S256
 	// Scopes are asked for when a request names none.
 	Scopes []string `yaml:"scopes"`
 	// BaseScopes are asked for whatever else is: what refreshing and

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -117,6 +118,9 @@ func (p *Provider) readDeviceAnswer(body []byte) (DeviceAuthorization, error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return DeviceAuthorization{}, errors.New("the answer is not JSON as it should be")
 	}
+	if strings.ContainsFunc(answer.UserCode, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return DeviceAuthorization{}, errors.New("the user code has characters that nobody can type")
+	}
 	if answer.DeviceCode == "" || answer.UserCode == "" || len(answer.DeviceCode) > maxToken || len(answer.UserCode) > maxValue {
 		return DeviceAuthorization{}, errors.New("the answer lacks a code, or has one that is too long")
 	}
@@ -140,6 +144,18 @@ func (p *Provider) readDeviceAnswer(body []byte) (DeviceAuthorization, error) {
 	return out, nil
 }
 
+// audience is who an assertion is for that is sent to an address: the token
+// endpoint's server (RFC 7523, section 3), but only if that is where it is sent. An
+// issuer's metadata could name somebody else's token endpoint.
+func audience(e Endpoints, address string) string {
+	token, err1 := url.Parse(e.TokenURL)
+	to, err2 := url.Parse(address)
+	if err1 == nil && err2 == nil && token.Host == to.Host {
+		return e.TokenURL
+	}
+	return address
+}
+
 // post sends a form to another endpoint than that for tokens, as the client.
 func (p *Provider) post(ctx context.Context, op string, e Endpoints, address string, form url.Values) (*http.Response, error) {
 	if e.ClientAuth != ClientAuthBasic {
@@ -149,7 +165,7 @@ func (p *Provider) post(ctx context.Context, op string, e Endpoints, address str
 		form.Set("client_secret", p.config.ClientSecret.Reveal())
 	}
 	if p.assertions != nil {
-		assertion, err := p.assertions.sign(e.TokenURL)
+		assertion, err := p.assertions.sign(audience(e, address))
 		if err != nil {
 			return nil, &Error{Kind: Misconfigured, Op: op, Err: err}
 		}

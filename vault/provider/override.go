@@ -29,6 +29,9 @@ func (d Definition) Override(over Definition) Definition {
 	if over.Scopes != nil {
 		d.Scopes = over.Scopes
 	}
+	if over.Grants != nil {
+		d.Grants = over.Grants
+	}
 	if over.BaseScopes != nil {
 		d.BaseScopes = over.BaseScopes
 	}

@@ -159,20 +159,15 @@ func (p *Provider) ClientSecret() secret.String { return p.config.ClientSecret }
 // RedirectURL returns the redirect URI, as it is to be registered.
 func (p *Provider) RedirectURL() string { return p.config.RedirectURL }
 
-// GrantTypes returns the grants by which accounts can be connected (RFC 6749, RFC
-// 8628).
-func (p *Provider) GrantTypes() []string {
+// Grants reports whether connections may be made by that grant.
+func (p *Provider) Grants(grant Grant) bool {
 	if !p.HasOAuth() {
-		return nil
+		return false
 	}
-	grants := []string{"authorization_code"}
-	if p.definition.DeviceURL != "" || p.definition.discovers() {
-		grants = append(grants, deviceGrant)
+	if p.definition.Grants == nil {
+		return grant == GrantAuthorizationCode
 	}
-	if p.config.Definition.ClientAuth != ClientAuthNone {
-		grants = append(grants, "client_credentials")
-	}
-	return grants
+	return slices.Contains(p.definition.Grants, grant)
 }
 
 // Params returns the values of the provider's variables. It must not be changed.

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -52,11 +53,17 @@ func (p *Provider) revoke(ctx context.Context, e Endpoints, token secret.String,
 	if err != nil {
 		return err
 	}
-	if err := resp.Body.Close(); err != nil {
-		return &Error{Op: "revocation", Err: err}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNoContent {
+		return nil
 	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return &Error{Op: "revocation", Status: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header)}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return &Error{Op: "revocation", Status: resp.StatusCode, Err: errors.New("the answer broke off")}
 	}
-	return nil
+	fields, _ := answerFields(body)
+	code := SanitizeCode(text(fields["error"]))
+	return &Error{
+		Kind: classify(code, resp.StatusCode), Op: "revocation", Code: code, Status: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header),
+	}
 }

@@ -71,6 +71,7 @@ func (c *checker) oauth() {
 		c.fail("token_format", "write form, or json for a token endpoint that takes JSON only")
 	}
 	c.pointer("token_pointer", d.TokenPointer, false)
+	c.grants()
 	switch d.PKCE {
 	case "", PKCES256, PKCENone:
 	default:
@@ -112,6 +113,26 @@ func (c *checker) keysOnly() {
 	} {
 		if field.set {
 			c.fail(field.name, "is of no use without authorize_url and token_url; add those, or take it out")
+		}
+	}
+}
+
+// grants checks that the grants are ones that there are, and can be had.
+func (c *checker) grants() {
+	for i, grant := range c.d.Grants {
+		path := fmt.Sprintf("grants.%d", i)
+		switch grant {
+		case GrantAuthorizationCode:
+		case GrantDeviceCode:
+			if c.d.DeviceURL == "" && !c.d.discovers() {
+				c.fail(path, "needs device_url, or an issuer to ask for it")
+			}
+		case GrantClientCredentials:
+			if c.d.ClientAuth == ClientAuthNone {
+				c.fail(path, "is not for a public client: set client_auth")
+			}
+		default:
+			c.fail(path, "write authorization_code, device_code or client_credentials")
 		}
 	}
 }

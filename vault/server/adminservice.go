@@ -30,6 +30,9 @@ func (s *adminService) RotateClientSecret(ctx context.Context, r *tokenvaultv1.R
 	if err != nil {
 		return nil, err
 	}
+	if r.GetGrace() == nil {
+		grace = vault.DefaultSecretGrace
+	}
 	info, err := s.vault.RotateClientSecret(ctx, r.GetProvider(), secret.New(r.GetClientSecret()), grace)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func codeOf(reason vault.Reason) codes.Code {
 		return codes.Unavailable
 	case vault.ReauthorizationRequired, vault.ProviderMisconfigured, vault.SessionExpired, vault.SessionUsed,
 		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable,
-		vault.GrantNotSupported, vault.APIKeyNotSupported:
+		vault.GrantNotSupported, vault.APIKeyNotSupported, vault.TokenRefused:
 		return codes.FailedPrecondition
 	case vault.ResumeTokenExpired:
 		return codes.OutOfRange
@@ -41,7 +41,7 @@ func codeOf(reason vault.Reason) codes.Code {
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
 		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
 		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
-		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidGrant:
+		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidConnectGrant:
 		return codes.InvalidArgument
 	default:
 		return codes.Internal

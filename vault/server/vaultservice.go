@@ -62,7 +62,7 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 	return resp, nil
 }
 
-func grantOf(g tokenvaultv1.ConnectGrant) (vault.Grant, error) {
+func grantOf(g tokenvaultv1.ConnectGrant) (vault.ConnectGrant, error) {
 	switch g {
 	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_UNSPECIFIED, tokenvaultv1.ConnectGrant_CONNECT_GRANT_AUTHORIZATION_CODE:
 		return vault.AuthorizationCode, nil
@@ -71,7 +71,7 @@ func grantOf(g tokenvaultv1.ConnectGrant) (vault.Grant, error) {
 	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_CLIENT_CREDENTIALS:
 		return vault.ClientCredentials, nil
 	default:
-		return 0, &vault.Error{Reason: vault.InvalidGrant, Field: "grant", Message: "grant: is not one that there is"}
+		return 0, &vault.Error{Reason: vault.InvalidConnectGrant, Field: "grant", Message: "grant: is not one that there is"}
 	}
 }
 

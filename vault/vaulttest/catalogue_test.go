@@ -34,6 +34,9 @@ type drive struct {
 // test is about the difference.
 func newDrive(t testing.TB, name string, played, known provider.Definition) *drive {
 	t.Helper()
+	if known.DeviceURL != "" && known.Grants == nil {
+		known.Grants = []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode}
+	}
 	d := &drive{t: t, clock: &vaulttest.Clock{}, def: played, key: vault.Key{Tenant: vault.DefaultTenant, Subject: "alice", Provider: name}}
 	d.Engine = vaulttest.NewEngine(t, vaulttest.EngineConfig{
 		Definitions: map[string]provider.Definition{name: played}, Known: map[string]provider.Definition{name: known}, Now: d.clock.Now, Quiet: true,

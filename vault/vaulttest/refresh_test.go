@@ -225,7 +225,7 @@ func TestRefreshConnectionLooksAgainWhereThereIsNothingToRefresh(t *testing.T) {
 	}
 	s.Sandbox.Fault(sandbox.Metadata, sandbox.Fault{Status: 401})
 	_, err := refresh()
-	wantError(t, err, codes.FailedPrecondition, "REAUTHORIZATION_REQUIRED")
+	wantError(t, err, codes.FailedPrecondition, "TOKEN_REFUSED")
 	resp, err := s.Client.GetConnection(t.Context(), &tokenvaultv1.GetConnectionRequest{Subject: "alice", Provider: "mailchimp"})
 	if err != nil {
 		t.Fatal(err)

@@ -420,8 +420,10 @@ type Connection struct {
 	// Until when the provider is not asked to refresh, since it has asked for a
 	// pause, or has failed several times for this connection.
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The pause is because the provider does not take the request as it is.
+	RefreshMisconfigured bool `protobuf:"varint,18,opt,name=refresh_misconfigured,json=refreshMisconfigured,proto3" json:"refresh_misconfigured,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -571,6 +573,13 @@ func (x *Connection) GetRefreshNotBefore() *timestamppb.Timestamp {
 		return x.RefreshNotBefore
 	}
 	return nil
+}
+
+func (x *Connection) GetRefreshMisconfigured() bool {
+	if x != nil {
+		return x.RefreshMisconfigured
+	}
+	return false
 }
 
 // APIKey is a key that the person has given, and what it tells of itself.
@@ -1582,7 +1591,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x03 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05label\x18\x04 \x01(\tR\x05label\"\x96\b\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\"\xcb\b\n" +
 	"\n" +
 	"Connection\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x1e\n" +
@@ -1604,7 +1613,8 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\bdue_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12D\n" +
 	"\x10lost_answer_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0elostAnswerTime\x126\n" +
 	"\aapi_key\x18\x11 \x01(\v2\x1d.tokenvault.storage.v1.APIKeyR\x06apiKey\x12H\n" +
-	"\x12refresh_not_before\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshNotBefore\x1a;\n" +
+	"\x12refresh_not_before\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshNotBefore\x123\n" +
+	"\x15refresh_misconfigured\x18\x12 \x01(\bR\x14refreshMisconfigured\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd4\x01\n" +
