@@ -38,12 +38,15 @@ type clientSecrets struct {
 	// accepted is the secret that each provider has accepted last: it is tried
 	// first.
 	accepted map[string]secret.String
+	// wrong are the providers that have accepted none since somebody waited for
+	// one in vain.
+	wrong map[string]bool
 	// changed is closed, and replaced, with every change.
 	changed chan struct{}
 }
 
 func newClientSecrets() clientSecrets {
-	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, accepted: map[string]secret.String{}, changed: make(chan struct{})}
+	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, accepted: map[string]secret.String{}, wrong: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // of returns the secrets to try for a provider, in their order, and a channel
@@ -70,6 +73,7 @@ func (s *clientSecrets) taken(name string, accepted secret.String) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepted[name] = accepted
+	delete(s.wrong, name)
 }
 
 // wasAccepted reports whether that secret is the one accepted last.
@@ -87,9 +91,27 @@ func (s *clientSecrets) set(name string, r *storagev1.ClientSecret) bool {
 		return false
 	}
 	s.rotated[name] = r
+	delete(s.wrong, name)
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return true
+}
+
+// patience returns how long it is worth waiting for another secret with what can be
+// asked for again. Where the client is wrong for good, nobody waits twice.
+func (s *clientSecrets) patience(name string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wrong[name] {
+		return 0
+	}
+	return rotationPatience
+}
+
+func (s *clientSecrets) waitedInVain(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong[name] = true
 }
 
 func (s *clientSecrets) rotateTime(name string) time.Time {
@@ -120,27 +142,35 @@ func asClient[T any](ctx context.Context, v *Vault, p *provider.Provider, reques
 	return none, first
 }
 
-// rotationPatience is how long a code waits for a secret that the provider knows
-// already and the vault does not yet: it cannot be had again, and whoever rotates
-// at the provider first comes here next.
+// rotationPatience is how long a request waits for a secret that the provider knows
+// already and the vault does not yet: whoever rotates at the provider first comes
+// here next.
 const rotationPatience = 5 * time.Second
 
 // redeem is asClient for what cannot be asked for again.
 func redeem[T any](ctx context.Context, v *Vault, p *provider.Provider, request func(context.Context, *provider.Provider) (T, error)) (T, error) {
-	_, changed := v.secrets.of(p, v.now())
-	answer, err := asClient(ctx, v, p, request)
-	if !provider.ClientRefused(err) {
-		return answer, err
-	}
-	patience := time.NewTimer(rotationPatience)
-	defer patience.Stop()
-	select {
-	case <-changed:
-		return asClient(ctx, v, p, request)
-	case <-patience.C:
-		return answer, err
-	case <-ctx.Done():
-		return answer, err
+	return asPatientClient(ctx, v, p, rotationPatience, request)
+}
+
+// asPatientClient is asClient, but for that time it makes up for a secret that is
+// about to come.
+func asPatientClient[T any](ctx context.Context, v *Vault, p *provider.Provider, patience time.Duration, request func(context.Context, *provider.Provider) (T, error)) (T, error) {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		_, changed := v.secrets.of(p, v.now())
+		answer, err := asClient(ctx, v, p, request)
+		if !provider.ClientRefused(err) || patience == 0 {
+			return answer, err
+		}
+		select {
+		case <-changed: // perhaps another provider's
+		case <-end.C:
+			v.secrets.waitedInVain(p.Name())
+			return answer, err
+		case <-ctx.Done():
+			return answer, err
+		}
 	}
 }
 

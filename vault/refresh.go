@@ -69,7 +69,7 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	// That the old tokens must still be there keeps two from storing.
 	own, cancel := detach(ctx)
 	defer cancel()
-	token, err := asClient(own, v, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+	token, err := asPatientClient(own, v, p, v.secrets.patience(p.Name()), func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
 		return renewGrant(ctx, p, conn.GetGrant())
 	})
 	b.leave(v.now(), id, err)
