@@ -93,7 +93,7 @@ func NewEngine(t testing.TB, c EngineConfig) *Engine {
 		ProviderURL:  "http://127.0.0.1:1/oauth", // answered by Sandbox.Transport
 	}}
 	config := sandbox.Config{Now: c.Now, Clients: []sandbox.Client{{
-		ID: clientID, Secret: e.Seat.ClientSecret, Auth: sandbox.AuthPost,
+		ID: ClientID, Secret: e.Seat.ClientSecret, Auth: sandbox.AuthPost,
 		RedirectURIs: []string{vault.RedirectURL(enginePublicURL, "acme")},
 	}}}
 	e.cast(&config)
@@ -140,10 +140,6 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 	if err != nil {
 		return nil, nil, err
 	}
-	providers, err := s.providers(c, transport)
-	if err != nil {
-		return nil, nil, err
-	}
 	var db store.Store
 	if db, err = boltstore.OpenOrCreate(s.DatabasePath, vault.WatchedKinds()...); err != nil {
 		return nil, nil, err
@@ -160,15 +156,50 @@ func (s Seat) Open(ctx context.Context, c EngineConfig, transport http.RoundTrip
 	if c.WrapStore != nil {
 		db = c.WrapStore(db)
 	}
+	v, err := s.newVault(ctx, c, transport, db, keys)
+	return v, db, err
+}
+
+func (s Seat) newVault(ctx context.Context, c EngineConfig, transport http.RoundTripper, db store.Store, keys *keyring.Keyring) (*vault.Vault, error) {
+	providers, err := s.providers(c, transport)
+	if err != nil {
+		return nil, err
+	}
 	var log *slog.Logger
 	if c.Log != nil {
 		log = slog.New(c.Log)
 	}
-	v, err := vault.New(ctx, vault.Config{
+	return vault.New(ctx, vault.Config{
 		Store: db, Keyring: keys, Providers: providers, PublicURL: enginePublicURL,
 		Binding: vault.BindingLink, Logger: log, Now: c.Now,
 	})
-	return v, db, err
+}
+
+// Another returns another vault on the same database, as another process would be
+// where the database takes several. Its background works until stop is called, or
+// the test ends. It has to stop before the engine does.
+func (e *Engine) Another() (v *vault.Vault, stop func()) {
+	e.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.t.Context()))
+	master, err := keyring.ParseMasterKey(secret.New(e.Seat.MasterKey))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	keys, err := vault.OpenKeyring(ctx, e.Store, master)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if v, err = e.Seat.newVault(ctx, e.config, e.Sandbox.Transport(), e.Store, keys); err != nil {
+		e.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { e.check(v.Run(ctx)) })
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	e.t.Cleanup(stop)
+	return v, stop
 }
 
 // Start starts the background's work.
@@ -208,7 +239,7 @@ func (e *Engine) check(err error) {
 // provider is acme.
 func (s Seat) provider(refresh provider.Refresh, transport http.RoundTripper) (*provider.Provider, error) {
 	return provider.New(provider.Config{
-		Name: "acme", ClientID: clientID, ClientSecret: secret.New(s.ClientSecret), RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
+		Name: "acme", ClientID: ClientID, ClientSecret: secret.New(s.ClientSecret), RedirectURL: vault.RedirectURL(enginePublicURL, "acme"),
 		Transport: transport,
 		Definition: provider.Definition{
 			DisplayName: "Acme", Issuer: s.ProviderURL, ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: refresh,

@@ -22,7 +22,7 @@ func (e *Engine) cast(config *sandbox.Config) {
 	e.t.Helper()
 	e.Parts = map[string]playbook.Part{}
 	for name, d := range e.config.Definitions {
-		client := sandbox.Client{ID: clientID, Secret: e.Seat.ClientSecret, RedirectURIs: []string{vault.RedirectURL(enginePublicURL, name)}}
+		client := sandbox.Client{ID: ClientID, Secret: e.Seat.ClientSecret, RedirectURIs: []string{vault.RedirectURL(enginePublicURL, name)}}
 		if d.ClientAuth == provider.ClientAuthPrivateKeyJWT {
 			client.PublicKeys = []crypto.PublicKey{e.makeClientKey()}
 		}
@@ -58,11 +58,11 @@ func (s Seat) played(definitions map[string]provider.Definition, transport http.
 		switch {
 		case !d.HasOAuth():
 		case d.ClientAuth == provider.ClientAuthPrivateKeyJWT:
-			c.ClientID, c.ClientKey = clientID, secret.New(s.ClientKey)
+			c.ClientID, c.ClientKey = ClientID, secret.New(s.ClientKey)
 		case d.ClientAuth == provider.ClientAuthNone:
-			c.ClientID = clientID
+			c.ClientID = ClientID
 		default:
-			c.ClientID, c.ClientSecret = clientID, secret.New(s.ClientSecret)
+			c.ClientID, c.ClientSecret = ClientID, secret.New(s.ClientSecret)
 		}
 		p, err := provider.New(c)
 		if err != nil {

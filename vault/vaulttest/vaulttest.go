@@ -116,8 +116,8 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// The client that the vault is at the sandbox.
-const clientID = "vaulttest"
+// ClientID is the client that the vault is at the sandbox.
+const ClientID = "vaulttest"
 
 // New starts a stack for the length of the test.
 func New(t testing.TB, c Config) *Stack {
@@ -164,7 +164,7 @@ func (s *Stack) listen() net.Listener {
 func (s *Stack) startSandbox() {
 	sb, err := sandbox.New(sandbox.Config{
 		Clients: []sandbox.Client{{
-			ID: clientID, Secret: s.secret.Reveal(), Auth: sandbox.AuthPost,
+			ID: ClientID, Secret: s.secret.Reveal(), Auth: sandbox.AuthPost,
 			RedirectURIs: []string{vault.RedirectURL(s.GatewayURL, "mailchimp"), vault.RedirectURL(s.GatewayURL, "acme")},
 		}},
 		TokenLifetime: s.config.TokenLifetime,
@@ -263,7 +263,7 @@ func (s *Stack) providers() []*provider.Provider {
 	var providers []*provider.Provider
 	for name, definition := range definitions {
 		p, err := provider.New(provider.Config{
-			Name: name, Definition: definition, ClientID: clientID, ClientSecret: s.secret,
+			Name: name, Definition: definition, ClientID: ClientID, ClientSecret: s.secret,
 			RedirectURL: vault.RedirectURL(s.GatewayURL, name),
 		})
 		if err != nil {
