@@ -46,6 +46,11 @@ type Config struct {
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
 	// an hour.
 	TokenLifetime time.Duration
+	// AcmeKeys is how the standard provider takes API keys. Nil: not at all.
+	AcmeKeys *provider.APIKey
+	// KeyProviders are entries of the catalogue that are used with API keys
+	// alone.
+	KeyProviders []string
 }
 
 // Stack is a running vault with a sandbox.
@@ -255,12 +260,20 @@ func (s *Stack) providers() []*provider.Provider {
 		"acme": {
 			DisplayName: "Acme", Issuer: s.SandboxURL + "/oauth",
 			AuthorizeURL: s.SandboxURL + "/oauth/authorize", TokenURL: s.SandboxURL + "/oauth/token", RevokeURL: s.SandboxURL + "/oauth/revoke",
+			DeviceURL: s.SandboxURL + "/oauth/device", APIKey: s.config.AcmeKeys,
 			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"},
 			AfterConnect: &provider.AfterConnect{URL: s.SandboxURL + "/oauth/userinfo"},
 			Account:      provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"}, AllowPrivateNetwork: true,
 		},
 	}
 	var providers []*provider.Provider
+	for _, name := range s.config.KeyProviders {
+		p, err := provider.New(provider.Config{Name: name, Definition: templates[name]})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		providers = append(providers, p)
+	}
 	for name, definition := range definitions {
 		p, err := provider.New(provider.Config{
 			Name: name, Definition: definition, ClientID: ClientID, ClientSecret: s.secret,
