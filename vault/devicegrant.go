@@ -78,8 +78,18 @@ func (v *Vault) workDevice(ctx context.Context, p *provider.Provider, rec store.
 	if err := v.records.open(rec, flow); err != nil {
 		return err
 	}
+	// Of several processes one asks: to the provider, two at a time would be one
+	// that asks too often (RFC 8628, section 3.5).
+	held, release, err := v.store.Lock(ctx, "device/"+string(flow.GetSession()))
+	if err != nil {
+		return fmt.Errorf("lock a device flow: %w", err)
+	}
+	defer release()
+	if _, err := v.store.Get(held, rec.Key); errors.Is(err, store.ErrNotFound) {
+		return nil // another process was faster
+	}
 	gone := store.Delete(rec.Key, store.Any)
-	session, err := v.openSession(ctx, string(flow.GetSession()))
+	session, err := v.openSession(held, string(flow.GetSession()))
 	if ReasonOf(err) != "" {
 		_, err = v.store.Commit(ctx, gone) // over, one way or the other
 		return err
