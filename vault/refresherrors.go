@@ -49,8 +49,9 @@ func (v *Vault) refreshFailed(ctx context.Context, id string, p *provider.Provid
 		switch asked := provider.RetryAfter(cause); {
 		case asked > 0:
 			c.RefreshNotBefore = timestamppb.New(v.now().Add(pause))
-		case c.GetRefreshFailures() >= patientFailures:
-			// Callers try again sooner than the background: they wait for it.
+		case c.GetRefreshFailures() >= patientFailures && !provider.ClientRefused(cause):
+			// (A client that is not accepted is the breaker's: another secret
+			// opens that at once.)
 			c.RefreshNotBefore = timestamppb.New(v.now().Add(min(pause, callerPause)))
 		}
 		return nil

@@ -297,7 +297,7 @@ func TestAClientWithAKey(t *testing.T) {
 		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{Definitions: map[string]provider.Definition{"acme": {
 			DisplayName: "Acme", AuthorizeURL: "https://acme.example/authorize", TokenURL: "https://acme.example/token",
 			RevokeURL: "https://acme.example/revoke", DeviceURL: "https://acme.example/device",
-			ClientAuth: provider.ClientAuthPrivateKeyJWT,
+			ClientAuth: provider.ClientAuthPrivateKeyJWT, Grants: []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials},
 		}}})
 		e.MustConnect("alice")
 		if _, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice")); err != nil {
