@@ -51,11 +51,7 @@ func (v *Vault) describeProvider(p *provider.Provider) ProviderInfo {
 		SecretRotateTime: v.secrets.rotateTime(p.Name()),
 	}
 	if p.HasOAuth() {
-		for _, grant := range []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials} {
-			if p.Grants(grant) {
-				info.GrantTypes = append(info.GrantTypes, string(grant))
-			}
-		}
+		info.GrantTypes = d.GrantTypes()
 		if p.Grants(provider.GrantAuthorizationCode) {
 			info.RedirectURI = p.RedirectURL()
 		}

@@ -23,30 +23,43 @@ type entry struct {
 // Templates returns the built-in definitions by name. The map belongs to the
 // caller.
 func Templates() (map[string]Definition, error) {
+	all, err := entries()
+	if err != nil {
+		return nil, err
+	}
+	templates := make(map[string]Definition, len(all))
+	for name, e := range all {
+		if templates[name], err = e.resolve(); err != nil {
+			return nil, fmt.Errorf("read the catalogue: %s: %w", name, err)
+		}
+	}
+	return templates, nil
+}
+
+// entries returns the catalogue as it is written.
+func entries() (map[string]entry, error) {
 	files, err := fs.Glob(catalog, "catalog/*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalogue: %w", err)
 	}
-	templates := map[string]Definition{}
+	all := map[string]entry{}
 	for _, file := range files {
 		data, err := catalog.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read the catalogue: %w", err)
 		}
-		var entries map[string]entry
-		if err := yaml.UnmarshalWithOptions(data, &entries, DecodeOptions()...); err != nil {
+		var some map[string]entry
+		if err := yaml.UnmarshalWithOptions(data, &some, DecodeOptions()...); err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
-		for name, e := range entries {
-			if _, twice := templates[name]; twice {
+		for name, e := range some {
+			if _, twice := all[name]; twice {
 				return nil, fmt.Errorf("read %s: %s is in the catalogue twice", file, name)
 			}
-			if templates[name], err = e.resolve(); err != nil {
-				return nil, fmt.Errorf("read %s: %s: %w", file, name, err)
-			}
+			all[name] = e
 		}
 	}
-	return templates, nil
+	return all, nil
 }
 
 // resolve adds the library's endpoints to those of the entry.

@@ -9,6 +9,9 @@
 // with a client's id and secret, ready to use; where URLs differ from one
 // connection to the next, [Provider.With] gives it the connection's values.
 //
+// For operators, [Explain] says where each value came from, and [Provider.Probe]
+// whether the provider can be used.
+//
 // Nothing here keeps, logs or returns what a provider has sent beyond what the
 // fields of its types name: responses hold tokens, and errors may repeat them.
 package provider

@@ -33,6 +33,22 @@ func (p *Provider) DeviceToken(ctx context.Context, deviceCode secret.String) (T
 	return p.grant(ctx, "device grant", url.Values{"grant_type": {deviceGrant}, "device_code": {deviceCode.Reveal()}}, nil)
 }
 
+// GrantTypes returns the grants by which connections may be made. None: the
+// definition knows API keys alone.
+func (d Definition) GrantTypes() []string {
+	if !d.HasOAuth() {
+		return nil
+	}
+	if d.Grants == nil {
+		return []string{string(GrantAuthorizationCode)}
+	}
+	names := make([]string, len(d.Grants))
+	for i, grant := range d.Grants {
+		names[i] = string(grant)
+	}
+	return names
+}
+
 // grant asks the token endpoint for a token by whatever grant the parameters
 // say; client credentials if they do not.
 func (p *Provider) grant(ctx context.Context, op string, params url.Values, scopes []string) (Token, error) {

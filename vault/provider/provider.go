@@ -161,13 +161,7 @@ func (p *Provider) RedirectURL() string { return p.config.RedirectURL }
 
 // Grants reports whether connections may be made by that grant.
 func (p *Provider) Grants(grant Grant) bool {
-	if !p.HasOAuth() {
-		return false
-	}
-	if p.definition.Grants == nil {
-		return grant == GrantAuthorizationCode
-	}
-	return slices.Contains(p.definition.Grants, grant)
+	return p.HasOAuth() && slices.Contains(p.definition.GrantTypes(), string(grant))
 }
 
 // Params returns the values of the provider's variables. It must not be changed.

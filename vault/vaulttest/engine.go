@@ -243,7 +243,7 @@ func (s Seat) provider(refresh provider.Refresh, transport http.RoundTripper) (*
 		Transport: transport,
 		Definition: provider.Definition{
 			DisplayName: "Acme", Issuer: s.ProviderURL, ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"}, Refresh: refresh,
-			Grants: []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials},
+			Grants:       []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials},
 			AuthorizeURL: s.ProviderURL + "/authorize", TokenURL: s.ProviderURL + "/token", RevokeURL: s.ProviderURL + "/revoke", DeviceURL: s.ProviderURL + "/device",
 			AfterConnect: &provider.AfterConnect{URL: s.ProviderURL + "/userinfo"}, Account: provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"},
 			AllowPrivateNetwork: true,

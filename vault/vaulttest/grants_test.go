@@ -363,5 +363,5 @@ func TestTheGrantIsChosenInTheRequest(t *testing.T) {
 		wantError(t, err, codes.FailedPrecondition, "GRANT_NOT_SUPPORTED")
 	}
 	_, err = connect("acme", 99)
-	wantError(t, err, codes.InvalidArgument, "INVALID_GRANT")
+	wantError(t, err, codes.InvalidArgument, "INVALID_CONNECT_GRANT")
 }

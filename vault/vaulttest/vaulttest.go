@@ -261,7 +261,7 @@ func (s *Stack) providers() []*provider.Provider {
 			DisplayName: "Acme", Issuer: s.SandboxURL + "/oauth",
 			AuthorizeURL: s.SandboxURL + "/oauth/authorize", TokenURL: s.SandboxURL + "/oauth/token", RevokeURL: s.SandboxURL + "/oauth/revoke",
 			DeviceURL: s.SandboxURL + "/oauth/device", APIKey: s.config.AcmeKeys,
-			Grants: []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials},
+			Grants:     []provider.Grant{provider.GrantAuthorizationCode, provider.GrantDeviceCode, provider.GrantClientCredentials},
 			ClientAuth: provider.ClientAuthPost, Scopes: []string{"offline_access"},
 			AfterConnect: &provider.AfterConnect{URL: s.SandboxURL + "/oauth/userinfo"},
 			Account:      provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"}, AllowPrivateNetwork: true,
