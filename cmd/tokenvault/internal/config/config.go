@@ -30,7 +30,10 @@ type Config struct {
 	Binding         vault.Binding
 	ReturnURLs      []string
 	Providers       []provider.Config
-	Callers         []access.Rule
+	// Templates are the names of the templates that providers are made of, by
+	// the provider's.
+	Templates map[string]string
+	Callers   []access.Rule
 	// Warnings are what can work but should not be so, a line each.
 	Warnings []string
 }
@@ -58,6 +61,14 @@ const maxSize = 1 << 20
 // Load reads the configuration at path. Its error is a [*Error] where the file
 // could be read.
 func Load(path string, src Source) (*Config, error) {
+	data, err := readFile(path, src)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, src)
+}
+
+func readFile(path string, src Source) ([]byte, error) {
 	data, err := src.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no configuration %s: name it with --config; `tokenvault serve --help` shows what to write", path)
@@ -65,18 +76,32 @@ func Load(path string, src Source) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w; name another with --config", err)
 	}
-	return Parse(path, data, src)
+	return data, nil
 }
 
 // Parse reads a configuration from memory. name stands in messages for the file;
 // relative paths in it are relative to name's folder.
 func Parse(name string, data []byte, src Source) (*Config, error) {
+	r, f, err := open(name, data, src)
+	if err != nil {
+		return nil, err
+	}
+	c := r.read(f)
+	if len(r.problems) > 0 {
+		return nil, &Error{Problems: r.problems}
+	}
+	c.Warnings = r.warnings
+	return c, nil
+}
+
+// open reads a file whose keys and kinds of values are as they should be.
+func open(name string, data []byte, src Source) (*reader, file, error) {
 	if len(data) > maxSize {
-		return nil, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
+		return nil, file{}, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
 	}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, &Error{Problems: []Problem{syntaxProblem(name, err)}}
+		return nil, file{}, &Error{Problems: []Problem{syntaxProblem(name, err)}}
 	}
 	r := &reader{name: name, dir: filepath.Dir(name), src: src, tree: tree}
 	if len(tree.Docs) > 0 {
@@ -87,14 +112,9 @@ func Parse(name string, data []byte, src Source) (*Config, error) {
 		r.problems = append(r.problems, syntaxProblem(name, err))
 	}
 	if len(r.problems) > 0 {
-		return nil, &Error{Problems: r.problems}
+		return nil, file{}, &Error{Problems: r.problems}
 	}
-	c := r.read(f)
-	if len(r.problems) > 0 {
-		return nil, &Error{Problems: r.problems}
-	}
-	c.Warnings = r.warnings
-	return c, nil
+	return r, f, nil
 }
 
 // Problem is one fault of a configuration.

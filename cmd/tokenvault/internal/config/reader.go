@@ -59,7 +59,7 @@ func (r *reader) read(f file) *Config {
 			r.fail([]string{"return_urls", strconv.Itoa(i)}, "%v", err)
 		}
 	}
-	c.Providers = r.providers(f.Providers, c.PublicURL)
+	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	c.Callers = r.callers(f.Callers, f.Providers)
 	return c
 }
@@ -136,20 +136,35 @@ func (r *reader) masterKey(ref string) (key keyring.MasterKey, source string) {
 	return key, found.describe
 }
 
-func (r *reader) providers(all map[string]fileProvider, publicURL string) []provider.Config {
+func (r *reader) providers(all map[string]fileProvider, publicURL string) (configs []provider.Config, made map[string]string) {
 	templates, err := provider.Templates()
 	if err != nil {
 		r.fail(nil, "the built-in catalogue cannot be read: %v", err)
-		return nil
+		return nil, nil
 	}
 	if len(all) == 0 {
 		r.fail([]string{"providers"}, "is missing: name at least one provider, such as mailchimp")
 	}
-	var configs []provider.Config
+	made = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		configs = append(configs, r.provider(name, all[name], templates, publicURL))
+		if template := all[name].template(name, templates); template != "" {
+			made[name] = template
+		}
 	}
-	return configs
+	return configs, made
+}
+
+// template returns the name of the template that a provider is made of. Empty:
+// there is none.
+func (p fileProvider) template(name string, templates map[string]provider.Definition) string {
+	if p.Template != "" {
+		name = p.Template
+	}
+	if _, known := templates[name]; !known {
+		return ""
+	}
+	return name
 }
 
 func (r *reader) provider(name string, p fileProvider, templates map[string]provider.Definition, publicURL string) provider.Config {
