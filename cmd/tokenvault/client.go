@@ -69,6 +69,13 @@ func (f *clientFlags) callAbout(ctx context.Context, n connectionName, use useVa
 
 // dial dials the vault, for as long as use takes.
 func (f *clientFlags) dial(ctx context.Context, use useVault) error {
+	return f.dialConn(ctx, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		return use(ctx, tokenvaultv1.NewVaultServiceClient(conn))
+	})
+}
+
+// dialConn is dial for any service.
+func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, grpc.ClientConnInterface) error) error {
 	token, err := callerToken()
 	if err != nil {
 		return err
@@ -83,7 +90,7 @@ func (f *clientFlags) dial(ctx context.Context, use useVault) error {
 	}
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
-	err = use(ctx, tokenvaultv1.NewVaultServiceClient(conn))
+	err = use(ctx, conn)
 	switch {
 	case reasonOf(err) == "CALLER_UNKNOWN":
 		return f.unknownCaller(token)

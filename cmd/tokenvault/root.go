@@ -53,7 +53,7 @@ gRPC and get a token that works now.
 	root.AddCommand(
 		newServe(), newDev(), newDemo(),
 		newConnect(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(),
-		newConfig(), newKey(), newToken(), newVersion(),
+		newConfig(), newProvider(), newKey(), newToken(), newVersion(),
 	)
 	return root
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// maxSecret is the longest secret that is read, in bytes.
+const maxSecret = 64 << 10
+
+// readSecret reads what a flag refers to: file:PATH, env:NAME, or - for standard
+// input. Other users of the machine can see command lines: a secret itself is
+// refused, and not repeated.
+func readSecret(flag, reference string, stdin io.Reader) (secret.String, error) {
+	kind, name, _ := strings.Cut(reference, ":")
+	var text, place string
+	switch {
+	case reference == "":
+		return secret.String{}, fmt.Errorf("%s is missing: write %[1]s file:PATH, %[1]s env:NAME, or %[1]s - for standard input", flag)
+	case reference == "-":
+		data, err := io.ReadAll(io.LimitReader(stdin, maxSecret))
+		if err != nil {
+			return secret.String{}, fmt.Errorf("%s: read standard input: %w", flag, err)
+		}
+		text, place = string(data), "standard input"
+	case kind == "env" && name != "":
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return secret.String{}, fmt.Errorf("%s: the environment variable is not set", flag)
+		}
+		text, place = value, "the environment variable"
+	case kind == "file" && name != "":
+		data, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return secret.String{}, fmt.Errorf("%s: there is no such file", flag)
+		}
+		if err != nil {
+			return secret.String{}, fmt.Errorf("%s: %w", flag, err)
+		}
+		text, place = string(data), "the file"
+	default:
+		return secret.String{}, fmt.Errorf("%s takes a reference, not the secret itself, which other users could see: write %[1]s file:PATH, %[1]s env:NAME, or %[1]s - for standard input", flag)
+	}
+	text = strings.TrimRight(text, "\r\n")
+	if text == "" {
+		return secret.String{}, fmt.Errorf("%s: %s is empty", flag, place)
+	}
+	return secret.New(text), nil
+}
