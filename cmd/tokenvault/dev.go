@@ -43,8 +43,9 @@ Have the made-up provider misbehave with --fault ENDPOINT:WHAT, such as
   --fault metadata:delay=5s
   --fault token:drop-after          the answer is lost after the token was issued
   --fault token:quirk=expires-in-empty
-Endpoints: authorize, token, metadata, api, revoke, userinfo. Quirks of the token
-endpoint, of which several can be given with commas between (quirk=A,quirk=B):
+Endpoints: authorize, token, metadata, api, revoke, userinfo, device, discovery.
+Quirks of the token endpoint, of which several can be given with commas between
+(quirk=A,quirk=B):
 ` + quirkList() + `
 
 The provider acme has tokens that end and are refreshed. To see that happen, give

@@ -51,7 +51,7 @@ gRPC and get a token that works now.
 	)
 	root.SetHelpCommandGroupID("prepare")
 	root.AddCommand(
-		newServe(), newDev(), newDemo(),
+		newServe(), newDev(), newDemo(), newSandbox(),
 		newConnect(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(),
 		newConfig(), newProvider(), newKey(), newToken(), newVersion(),
 	)

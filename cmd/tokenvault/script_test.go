@@ -36,6 +36,8 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"interrupt": scriptInterrupt,
 		"ended":     scriptEnded,
 		"browse":    scriptBrowse,
+		"expand":    scriptExpand,
+		"entercode": scriptEnterCode,
 	}
 }
 
