@@ -58,6 +58,9 @@ func printConnection(w io.Writer, c *tokenvaultv1.Connection) error {
 	if len(c.GetScopes()) > 0 {
 		fmt.Fprintf(t, "Scopes:\t%s\n", strings.Join(c.GetScopes(), " "))
 	}
+	if c.GetHasApiKey() {
+		fmt.Fprintf(t, "API key:\tset; it serves where no OAuth token does\n")
+	}
 	if c.GetProblem() != "" {
 		fmt.Fprintf(t, "Problem:\t%s\n", c.GetProblem())
 	}
