@@ -20,13 +20,20 @@ func newConnect() *cobra.Command {
 		Short:   "Begin a flow and print the link for the person's browser",
 		Long: `Begins an OAuth flow and prints the link that the person opens in a browser. The
 link works for 10 minutes, for one finished flow. Hand it to that person only. With
---wait it waits until the person has finished, and prints whose account it is.`,
-		Example: "  tokenvault connect --wait alice mailchimp",
+--wait it waits until the person has finished, and prints whose account it is.
+
+With --device it shows a code in place of a link, for a person at this terminal to
+enter on any device, and waits. With --client-credentials it connects at once.`,
+		Example: "  tokenvault connect --wait alice mailchimp\n  tokenvault connect --param shop=acme alice shopify",
 		Args:    connectionArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.req.Subject, c.req.Provider = args[0], args[1]
+			if err := c.grant.set(&c.req); err != nil {
+				return err
+			}
 			c.name = nameOf(c.req.Subject, c.req.Provider, c.req.Label)
 			c.out, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			c.wait = (c.wait || c.grant.device) && !c.grant.clientCredentials
 			if c.wait {
 				return c.client.dial(cmd.Context(), c.connectAndWait)
 			}
@@ -41,6 +48,7 @@ link works for 10 minutes, for one finished flow. Hand it to that person only. W
 	cmd.Flags().StringSliceVar(&c.req.Scopes, "scope", nil, "a `scope` to ask for; may be given several times (default: those of the configuration)")
 	cmd.Flags().StringVar(&c.req.ReturnUrl, "return-url", "", "where the browser goes at the end, a `URL` that the configuration allows")
 	cmd.Flags().StringVar(&c.req.LoginHint, "login-hint", "", "the `account` that the person is expected to use")
+	c.grant.add(cmd)
 	c.client.add(cmd)
 	return cmd
 }
@@ -48,6 +56,7 @@ link works for 10 minutes, for one finished flow. Hand it to that person only. W
 type connectCommand struct {
 	client   clientFlags
 	req      tokenvaultv1.ConnectRequest
+	grant    grantFlags
 	name     connectionName
 	wait     bool
 	out, log io.Writer
@@ -55,7 +64,7 @@ type connectCommand struct {
 
 // connect begins a flow and prints its link.
 func (c *connectCommand) connect(ctx context.Context, vault tokenvaultv1.VaultServiceClient) (*tokenvaultv1.ConnectResponse, error) {
-	if !c.client.json {
+	if !c.client.json && !c.grant.clientCredentials {
 		c.tellWhatIsThere(ctx, vault)
 	}
 	resp, err := vault.Connect(ctx, &c.req)
@@ -65,10 +74,7 @@ func (c *connectCommand) connect(ctx context.Context, vault tokenvaultv1.VaultSe
 	if c.client.json {
 		return resp, printJSON(c.out, resp)
 	}
-	_, err = fmt.Fprintf(c.out, "Open this link in a browser before %s:\n\n  %s\n\n", showTime(resp.GetExpireTime().AsTime()), resp.GetConnectUrl())
-	if err == nil && !c.wait {
-		_, err = fmt.Fprintf(c.out, "Then see the connection with: %s\n", c.client.hint("status", c.name))
-	}
+	_, err = io.WriteString(c.out, c.describe(resp))
 	return resp, err
 }
 
@@ -80,7 +86,7 @@ func (c *connectCommand) tellWhatIsThere(ctx context.Context, vault tokenvaultv1
 	}
 	switch conn := resp.GetConnection(); conn.GetStatus() {
 	case tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_CONNECTED, tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON:
-		fmt.Fprintf(c.out, "%v is connected already, as %s, and stays so until the link is used to connect it anew.\n", c.name, describeAccount(conn.GetAccount()))
+		fmt.Fprintf(c.out, "%v is connected already, as %s, and stays so until the %s is used to connect it anew.\n", c.name, describeAccount(conn.GetAccount()), c.grant.handedOver())
 	}
 }
 
@@ -102,11 +108,11 @@ func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.
 	})
 	switch {
 	case ctx.Err() != nil && link != nil:
-		return fmt.Errorf("no longer waiting; the link works until %s", showTime(link.GetExpireTime().AsTime()))
+		return fmt.Errorf("no longer waiting; the %s works until %s", c.grant.handedOver(), showTime(link.GetExpireTime().AsTime()))
 	case waiting.Err() != nil && link != nil:
-		return fmt.Errorf("the link has expired, and nobody has finished: run `%s` for a new one", c.client.hint("connect", c.name))
+		return fmt.Errorf("the %s has expired, and nobody has finished: run `%s` for a new one", c.grant.handedOver(), c.client.hint("connect", c.name))
 	case reasonOf(err) == "CALLER_FORBIDDEN" && link == nil:
-		return errors.New("this caller may not Connect and WatchConnections, which --wait needs: widen its rpcs, or leave out --wait (CALLER_FORBIDDEN)")
+		return errors.New("this caller may not Connect and WatchConnections, which --wait and --device need: widen its rpcs, or leave them out (CALLER_FORBIDDEN)")
 	}
 	return err
 }

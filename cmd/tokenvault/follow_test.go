@@ -147,7 +147,7 @@ func TestACallerThatMayNotWatchIsToldSo(t *testing.T) {
 			return refusal(codes.PermissionDenied, "CALLER_FORBIDDEN")
 		},
 	}, "connect", "--wait", "alice", "acme")
-	if code == 0 || !strings.Contains(stderr, "WatchConnections, which --wait needs") {
+	if code == 0 || !strings.Contains(stderr, "WatchConnections, which --wait and --device need") {
 		t.Errorf("exit status %d, %s", code, stderr)
 	}
 }
