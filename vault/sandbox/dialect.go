@@ -49,7 +49,11 @@ func (d dialect) issuerOf(r *http.Request) string {
 
 // address is where one of the endpoints is that are built in.
 func (d dialect) address(r *http.Request, path string) string {
-	return "http://" + r.Host + d.prefix + path
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + d.prefix + path
 }
 
 // tokenURL is what the token endpoint is called by whoever made the request.
