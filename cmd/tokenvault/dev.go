@@ -238,9 +238,11 @@ providers:
     authorize_url: http://{{.Sandbox}}/oauth/authorize
     token_url: http://{{.Sandbox}}/oauth/token
     revoke_url: http://{{.Sandbox}}/oauth/revoke
+    device_url: http://{{.Sandbox}}/oauth/device
     client_id: tokenvault-dev
     client_secret: file:client.secret
     client_auth: post
+    grants: [authorization_code, device_code, client_credentials]
     scopes: [offline_access]{{if .Grace}}
     refresh: {grace: {{.Grace}}}{{end}}
     after_connect: {url: "http://{{.Sandbox}}/oauth/userinfo"}

@@ -45,13 +45,17 @@ type playedEndpoint struct {
 // builtIn are the providers that are there unless others are asked for.
 func builtIn(base, clientAuth string) []playedProvider {
 	id, mailchimp := base+"/oauth", base+"/mailchimp"
+	grants := "grants: [authorization_code, device_code, client_credentials]"
+	if clientAuth == string(sandbox.AuthNone) {
+		grants = "grants: [authorization_code, device_code]" // a public client has nothing of its own
+	}
 	all := []playedProvider{{
 		Name: standardName, ClientAuth: clientAuth,
 		Endpoints: []playedEndpoint{
 			{"issuer", id}, {"authorize_url", id + "/authorize"}, {"token_url", id + "/token"}, {"revoke_url", id + "/revoke"},
 			{"device_url", id + "/device"}, {"after_connect.url", id + "/userinfo"},
 		},
-		more: []string{"scopes: [offline_access]", "account: {id: /sub, name: /name, email: /email}"},
+		more: []string{grants, "scopes: [offline_access]", "account: {id: /sub, name: /name, email: /email}"},
 	}}
 	if clientAuth == string(sandbox.AuthNone) {
 		return all // Mailchimp has no public clients

@@ -52,7 +52,7 @@ func (d Definition) Validate() []FieldError {
 // oauth checks what the authorization server is sent.
 func (c *checker) oauth() {
 	d := c.d
-	c.url("authorize_url", d.AuthorizeURL, !d.discovers() && d.DeviceURL == "")
+	c.url("authorize_url", d.AuthorizeURL, !d.discovers() && (d.Grants == nil || slices.Contains(d.Grants, GrantAuthorizationCode)))
 	c.url("token_url", d.TokenURL, !d.discovers())
 	c.url("revoke_url", d.RevokeURL, false)
 	c.url("device_url", d.DeviceURL, false)

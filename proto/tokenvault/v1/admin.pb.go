@@ -113,7 +113,8 @@ type Provider struct {
 	// The redirect URI to register at the provider. Empty where nobody can connect
 	// an account in a browser.
 	RedirectUri string `protobuf:"bytes,3,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
-	// The grants by which accounts can be connected. None: API keys only.
+	// The grants by which connections can be made: authorization_code, device_code,
+	// client_credentials. None: API keys only.
 	GrantTypes []string `protobuf:"bytes,4,rep,name=grant_types,json=grantTypes,proto3" json:"grant_types,omitempty"`
 	// API keys can be set.
 	ApiKeys bool `protobuf:"varint,5,opt,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
@@ -229,7 +230,8 @@ type RotateClientSecretRequest struct {
 	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The new secret.
 	ClientSecret string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	// For how long the secret before is tried too, at most 30 days. Absent: a day.
+	// For how long the secret before is tried too, at most 30 days; 0 s for one that
+	// has leaked. Absent: a day.
 	Grace         *durationpb.Duration `protobuf:"bytes,3,opt,name=grace,proto3" json:"grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

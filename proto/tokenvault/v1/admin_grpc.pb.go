@@ -39,7 +39,8 @@ type AdminServiceClient interface {
 	// processes of the vault, and stores it encrypted. The one before is tried too,
 	// while its grace lasts: so it does not matter whether the provider or the vault
 	// comes to know the new secret first. It stays in force until the next call, or
-	// until the configuration has another secret than it has now.
+	// until the configuration has a third secret: putting the new one there changes
+	// nothing. A provider's secret is every tenant's.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_CLIENT_SECRET, INVALID_GRACE,
 	// CALLER_FORBIDDEN.
@@ -90,7 +91,8 @@ type AdminServiceServer interface {
 	// processes of the vault, and stores it encrypted. The one before is tried too,
 	// while its grace lasts: so it does not matter whether the provider or the vault
 	// comes to know the new secret first. It stays in force until the next call, or
-	// until the configuration has another secret than it has now.
+	// until the configuration has a third secret: putting the new one there changes
+	// nothing. A provider's secret is every tenant's.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_CLIENT_SECRET, INVALID_GRACE,
 	// CALLER_FORBIDDEN.
