@@ -63,11 +63,9 @@ func TestAClientsOwnConnectionIsRenewedByAskingAgain(t *testing.T) {
 		if got := e.Connection("alice"); got.Status != vault.Connected || got.Generation < conn.Generation+30 || got.LastRefreshTime.IsZero() {
 			t.Errorf("after two days: %+v", got)
 		}
-		if before := e.Connection("alice").Generation; true {
-			got, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice"))
-			if err != nil || got.Generation != before+1 {
-				t.Errorf("RefreshConnection: %+v, %v", got, err)
-			}
+		before := e.Connection("alice").Generation
+		if got, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice")); err != nil || got.Generation != before+1 {
+			t.Errorf("RefreshConnection: %+v, %v", got, err)
 		}
 		e.Stop()
 		time.Sleep(24 * time.Hour)
@@ -116,7 +114,7 @@ func TestAClientThatTheProviderRefuses(t *testing.T) {
 	})
 }
 
-// device is a device flow of alice's.
+// deviceFlow is one of alice's.
 type deviceFlow struct {
 	*vaulttest.Engine
 	t     *testing.T
@@ -199,9 +197,19 @@ func (d *deviceFlow) gaps() []int {
 	return gaps
 }
 
-func TestADeviceFlow(t *testing.T) {
+// runDeviceFlows runs each in a bubble of its own.
+func runDeviceFlows(t *testing.T, flows map[string]func(*deviceFlow)) {
 	t.Parallel()
-	for name, run := range map[string]func(*deviceFlow){
+	for name, run := range flows {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { run(newDeviceFlow(t)) })
+		})
+	}
+}
+
+func TestADeviceFlow(t *testing.T) {
+	runDeviceFlows(t, map[string]func(*deviceFlow){
 		"approved": func(d *deviceFlow) {
 			time.Sleep(22 * time.Second)
 			if got := d.gaps(); !slices.Equal(got, []int{5, 5, 5}) {
@@ -231,6 +239,11 @@ func TestADeviceFlow(t *testing.T) {
 			d.decide(vaulttest.Ada)
 			d.wantConnected()
 		},
+	})
+}
+
+func TestADeviceFlowThatIsInterrupted(t *testing.T) {
+	runDeviceFlows(t, map[string]func(*deviceFlow){
 		"an outage meanwhile": func(d *deviceFlow) {
 			now := time.Now()
 			d.Sandbox.Outage(now, now.Add(time.Minute), sandbox.Fault{Status: http.StatusServiceUnavailable})
@@ -281,12 +294,7 @@ func TestADeviceFlow(t *testing.T) {
 				d.t.Errorf("%d grants are alive at the provider that nobody has", n)
 			}
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { run(newDeviceFlow(t)) })
-		})
-	}
+	})
 }
 
 // TestAClientWithAKey does everything that a client can be asked for, with
