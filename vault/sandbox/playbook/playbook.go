@@ -84,7 +84,7 @@ func (p Part) script(name string, clients []sandbox.Client) sandbox.Script {
 		Issuer: fill(d.Issuer, p.Params), AuthorizeURL: fill(d.AuthorizeURL, p.Params), TokenURL: fill(d.TokenURL, p.Params),
 		RevokeURL: fill(d.RevokeURL, p.Params), DeviceURL: fill(d.DeviceURL, p.Params),
 		Auth: sandbox.Auth(d.ClientAuth), PKCE: d.PKCE != provider.PKCENone,
-		ClientCredentials: d.ClientAuth != provider.ClientAuthNone,
+		ClientCredentials: slices.Contains(d.Grants, provider.GrantClientCredentials),
 		AuthorizeParams:   d.AuthorizeParams, TokenParams: d.TokenParams,
 		BaseScopes: d.BaseScopes, ScopeSeparator: d.ScopeSeparator,
 		JSON: d.TokenFormat == provider.TokenFormatJSON, TokenPointer: d.TokenPointer, TokenDocument: p.tokenDocument(),
