@@ -28,6 +28,9 @@ type CallbackRequest struct {
 
 // CallbackResult is how a flow ended.
 type CallbackResult struct {
+	// Key is the connection that the flow was for. Zero where the flow is not
+	// known.
+	Key Key
 	// Location is where the browser goes. Empty: show a page.
 	Location string
 	// ProviderName and AccountName are for that page. AccountName may be empty.
@@ -48,7 +51,7 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 		// browser is not sent to the session's return URL either.
 		return CallbackResult{}, err
 	}
-	result := CallbackResult{ProviderName: f.provider.DisplayName()}
+	result := CallbackResult{Key: keyOf(f.session.GetKey()), ProviderName: f.provider.DisplayName()}
 	conn, err := v.finish(ctx, f, r)
 	if f.session.GetReturnUrl() != "" {
 		result.Location = withOutcome(f.session.GetReturnUrl(), outcomeReason(err))

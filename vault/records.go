@@ -26,13 +26,14 @@ const (
 	kindUsage          store.Kind = "usage"
 	kindSecrets        store.Kind = "secrets"
 	kindDevices        store.Kind = "devices"
+	kindAudit          store.Kind = "audit"
 )
 
 // sealedKinds are the kinds of records that the keyset seals: all but its own.
 func sealedKinds() []store.Kind {
 	return []store.Kind{
 		kindConnections, kindSessions, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
-		kindDisconnections, kindSecrets, kindDevices,
+		kindDisconnections, kindSecrets, kindDevices, kindAudit,
 	}
 }
 

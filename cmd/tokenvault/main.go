@@ -11,7 +11,19 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	ctx = context.WithValue(ctx, hangupKey{}, (<-chan os.Signal)(hangups))
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+type hangupKey struct{}
+
+// hangups delivers SIGHUP: a file that a running command writes was moved away. It
+// is nil where nobody sends it.
+func hangups(ctx context.Context) <-chan os.Signal {
+	c, _ := ctx.Value(hangupKey{}).(<-chan os.Signal)
+	return c
 }

@@ -53,7 +53,7 @@ gRPC and get a token that works now.
 	root.AddCommand(
 		newServe(), newDev(), newDemo(), newSandbox(),
 		newConnect(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(), newAPIKey(),
-		newConfig(), newProvider(), newKey(), newToken(), newVersion(),
+		newAudit(), newConfig(), newProvider(), newKey(), newToken(), newVersion(),
 	)
 	return root
 }

@@ -78,6 +78,8 @@ secrets are references, env:NAME or file:PATH.
       rpcs: [GetCredentials, Connect]       # names or globs; "*" is everything
       providers: [mailchimp]
       subjects: ["*"]
+  audit: {path: audit.jsonl}                # who did what; leave it out to keep no record
 
 ` + "`tokenvault config check --config FILE`" + ` says what is wrong with a file, without starting.
-SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes.`
+SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes. SIGHUP
+has it open the audit log anew, after the file was moved away.`

@@ -17,6 +17,7 @@ import (
 	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/server"
@@ -28,6 +29,8 @@ import (
 type stack struct {
 	store  store.Store
 	vault  *vault.Vault
+	audit  *audit.Log // nil: none is kept
+	log    *slog.Logger
 	server *server.Server
 	inside *grpc.ClientConn
 	http   *http.Server
@@ -43,7 +46,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{}
+	s := &stack{log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -68,8 +71,45 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	if err != nil {
 		return nil, err
 	}
-	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Logger: log})
+	if s.audit, err = openAudit(ctx, c.AuditPath, s.store, keys, log); err != nil {
+		return nil, err
+	}
+	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Audit: s.audit, Logger: log})
 	return s, s.addGateway(ctx, c.PublicURL, log)
+}
+
+// openAudit opens the audit log. There is none where path is empty.
+func openAudit(ctx context.Context, path string, db store.Store, keys *keyring.Keyring, log *slog.Logger) (*audit.Log, error) {
+	if path == "" {
+		return nil, nil
+	}
+	keeper, key, err := vault.NewAuditKeeper(db, keys)
+	if err != nil {
+		return nil, err
+	}
+	return audit.Open(ctx, audit.Config{Path: path, Key: key, Keeper: keeper, Logger: log})
+}
+
+// runAudit keeps the audit log's end safe, and opens the file anew after it was
+// moved away.
+func (s *stack) runAudit(ctx context.Context) error {
+	if s.audit == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.audit.Run(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-hangups(ctx):
+			if err := s.audit.Reopen(ctx); err != nil {
+				s.log.Error("audit log not opened anew", slog.Any("cause", err))
+				continue
+			}
+			s.log.Info("audit log opened anew")
+		}
+	}
 }
 
 func newProviders(configs []provider.Config) ([]*provider.Provider, error) {
@@ -124,13 +164,18 @@ func (s *stack) run(ctx context.Context, grpcListener, httpListener net.Listener
 	defer stopEngine()
 	engine := make(chan error, 1)
 	go func() { engine <- s.vault.Run(background) }()
+	recording, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRecording()
+	recorded := make(chan error, 1)
+	go func() { recorded <- s.runAudit(recording) }()
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.server.Run(ctx, grpcListener) })
 	group.Go(func() error { return serveHTTP(ctx, s.http, httpListener) })
 	err := group.Wait()
 	stopEngine()
-	return errors.Join(err, <-engine, s.close())
+	stopRecording()
+	return errors.Join(err, <-engine, <-recorded, s.close())
 }
 
 // close releases what the stack holds. It may be called on half a stack.
@@ -138,6 +183,9 @@ func (s *stack) close() error {
 	var errs []error
 	if s.inside != nil {
 		errs = append(errs, s.inside.Close())
+	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

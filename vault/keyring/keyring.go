@@ -162,6 +162,19 @@ func (k *Keyring) Blind(purpose string, parts ...string) (string, error) {
 	return string(sum), nil
 }
 
+// DerivedSize is the length in bytes of what [Keyring.Derive] returns.
+const DerivedSize = 32
+
+// Derive returns a secret for a purpose of its own, which is the same for the same
+// keyring and purpose.
+func (k *Keyring) Derive(purpose string) ([]byte, error) {
+	sum, err := k.blinding.ComputePrimaryPRF(appendPart(appendPart(nil, "derive"), purpose), DerivedSize)
+	if err != nil {
+		return nil, fmt.Errorf("derive a key for %s: %w", purpose, err)
+	}
+	return sum, nil
+}
+
 func appendPart(input []byte, part string) []byte {
 	input = binary.BigEndian.AppendUint32(input, uint32(len(part)))
 	return append(input, part...)

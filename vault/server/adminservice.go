@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -15,6 +17,25 @@ import (
 type adminService struct {
 	tokenvaultv1.UnsafeAdminServiceServer
 	vault *vault.Vault
+	audit *audit.Log // may be nil
+}
+
+// errAuditOff says that there is no audit log.
+var errAuditOff = errors.New("no audit log is kept")
+
+func (s *adminService) VerifyAudit(ctx context.Context, _ *tokenvaultv1.VerifyAuditRequest) (*tokenvaultv1.VerifyAuditResponse, error) {
+	if s.audit == nil {
+		return nil, errAuditOff
+	}
+	report, err := s.audit.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &tokenvaultv1.VerifyAuditResponse{Entries: int64(report.Entries), FirstSequence: report.First, LastSequence: report.Last.Sequence}
+	for _, problem := range report.Problems {
+		resp.Problems = append(resp.Problems, problem.String())
+	}
+	return resp, nil
 }
 
 func (s *adminService) ListProviders(ctx context.Context, _ *tokenvaultv1.ListProvidersRequest) (*tokenvaultv1.ListProvidersResponse, error) {

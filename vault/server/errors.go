@@ -101,6 +101,10 @@ func translate(ctx context.Context, err error) (st *status.Status, reason string
 		return newStatus(codes.Unauthenticated, "CALLER_UNKNOWN", "Send `authorization: Bearer <caller token>` with a token that the vault's configuration knows."), "CALLER_UNKNOWN"
 	case errors.Is(err, errForbidden):
 		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
+	case errors.Is(err, errNotRecorded):
+		return newStatus(codes.Unavailable, "AUDIT_UNAVAILABLE", "The vault cannot write its audit log, and does nothing that it cannot record. Its operator has to look at the log's disk."), "AUDIT_UNAVAILABLE"
+	case errors.Is(err, errAuditOff):
+		return newStatus(codes.FailedPrecondition, "AUDIT_OFF", "This vault keeps no audit log. Its operator can set audit.path in the configuration."), "AUDIT_OFF"
 	case errors.Is(err, errStopping):
 		return newStatus(codes.Unavailable, "STOPPING", "The vault is stopping. Call again."), "STOPPING"
 	case ctx.Err() != nil: // the request's own context, not one of those inside

@@ -21,20 +21,38 @@ type guard struct {
 	methods  map[string]method
 	policy   *access.Policy
 	report   reporter
+	record   recorder
 	// stopping ends when the server begins to stop.
 	stopping context.Context
 	// calls counts those with one answer.
 	calls *underway
 }
 
-// unary guards calls with one request and one answer.
+// unary guards calls with one request and one answer. What came of the call is on
+// record before its answer leaves.
 func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	g.calls.enter()
 	defer g.calls.leave()
 	messageCame(ctx)
+	m := g.methods[info.FullMethod]
+	if m.who == browser {
+		ctx = withNote(ctx)
+	}
+	resp, err := g.call(ctx, req, info, handler)
+	if auditErr := g.record.record(ctx, m, g.report.address(ctx), req, resp, err); auditErr != nil {
+		return nil, g.report.status(ctx, info.FullMethod, req, auditErr)
+	}
+	return resp, err
+}
+
+// call decides, and has the handler act. Its error is a status.
+func (g guard) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	err := g.admit(ctx, info.FullMethod)
 	if err == nil {
 		err = authorize(ctx, req)
+	}
+	if err == nil && g.methods[info.FullMethod].ours() {
+		err = g.record.ready()
 	}
 	if err != nil {
 		return nil, g.report.status(ctx, info.FullMethod, req, err)
@@ -113,8 +131,8 @@ func authorize(ctx context.Context, req any) error {
 	switch req.(type) {
 	case *tokenvaultv1.ListConnectionsRequest, *tokenvaultv1.WatchConnectionsRequest:
 		optional = true
-	case *tokenvaultv1.ListProvidersRequest:
-		return nil // names nothing; the caller gets to see the providers that are theirs
+	case *tokenvaultv1.ListProvidersRequest, *tokenvaultv1.VerifyAuditRequest:
+		return nil // name nothing; the former shows the providers that are the caller's
 	}
 	if !hasSubject && !hasProvider {
 		return errForbidden // a request that names nothing needs a rule of its own

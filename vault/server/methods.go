@@ -71,6 +71,7 @@ func methods() map[string]method {
 
 		tokenvaultv1.AdminService_ListProviders_FullMethodName:      {name: "ListProviders", who: allowedCaller, public: true},
 		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, public: true},
+		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, public: true},
 
 		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
 		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},

@@ -39,6 +39,7 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 		Error:      r.GetError(),
 		FlowCookie: flowCookie(ctx),
 	})
+	noteFrom(ctx).set(result.Key, vault.ReasonOf(err))
 	if err != nil && result.Location == "" {
 		return nil, err
 	}

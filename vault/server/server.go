@@ -19,6 +19,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/audit"
 )
 
 // Config is what a Server is made of.
@@ -27,6 +28,9 @@ type Config struct {
 	Vault *vault.Vault
 	// Policy says who may call.
 	Policy *access.Policy
+	// Audit records what was decided about each call, before its answer leaves.
+	// Nil: nothing is recorded.
+	Audit *audit.Log
 	// Logger gets one line for each call that fails. Nil: none.
 	Logger *slog.Logger
 }
@@ -37,6 +41,7 @@ type Server struct {
 	gateway *grpc.Server
 	health  *health.Server
 	inside  *bufconn.Listener
+	audit   *audit.Log         // may be nil
 	endAll  context.CancelFunc // of streams
 	calls   *underway
 }
@@ -60,12 +65,17 @@ func newServer(c Config, public limits) *Server {
 	}
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
 	calls := newUnderway()
+	record := recorder{log: c.Audit, strangers: new(strangers)}
 	guardOf := func(l listener, limits limits) guard {
-		return guard{listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l}, stopping: stopping, calls: calls}
+		return guard{
+			listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l}, record: record,
+			stopping: stopping, calls: calls,
+		}
 	}
 	s := &Server{
 		public:  newGRPC(guardOf(publicListener, public)),
 		gateway: newGRPC(guardOf(gatewayListener, gatewayLimits())),
+		audit:   c.Audit,
 		endAll:  endAll,
 		calls:   calls,
 		health:  health.NewServer(),
@@ -73,7 +83,7 @@ func newServer(c Config, public limits) *Server {
 	}
 	service := &vaultService{vault: c.Vault}
 	tokenvaultv1.RegisterVaultServiceServer(s.public, service)
-	tokenvaultv1.RegisterAdminServiceServer(s.public, &adminService{vault: c.Vault})
+	tokenvaultv1.RegisterAdminServiceServer(s.public, &adminService{vault: c.Vault, audit: c.Audit})
 	grpc_health_v1.RegisterHealthServer(s.public, s.health)
 	reflection.Register(s.public)
 
@@ -103,9 +113,10 @@ func (s *Server) DialGateway() (*grpc.ClientConn, error) {
 // then refuses new calls, waits a while for those under way, and returns nil. It
 // returns the error of a listener that fails. It closes lis.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
-	for name := range s.public.GetServiceInfo() {
-		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
-	}
+	s.tellHealth(grpc_health_v1.HealthCheckResponse_SERVING)
+	watching, endWatch := context.WithCancel(ctx)
+	defer endWatch()
+	go s.watchAudit(watching)
 	failed := make(chan error, 2)
 	serve := func(g *grpc.Server, lis net.Listener) {
 		err := g.Serve(lis)
@@ -123,6 +134,43 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	case err := <-failed:
 		s.stop()
 		return errors.Join(err, <-failed)
+	}
+}
+
+func (s *Server) tellHealth(status grpc_health_v1.HealthCheckResponse_ServingStatus) {
+	for name := range s.public.GetServiceInfo() {
+		s.health.SetServingStatus(name, status)
+	}
+	s.health.SetServingStatus("", status)
+}
+
+// healthInterval is how often it is looked at whether the vault can do its work.
+const healthInterval = time.Second
+
+// watchAudit has health say so while the audit log cannot be written.
+func (s *Server) watchAudit(ctx context.Context) {
+	if s.audit == nil {
+		return
+	}
+	ticker := time.NewTicker(healthInterval)
+	defer ticker.Stop()
+	was := error(nil)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		is := s.audit.Healthy()
+		if (is == nil) == (was == nil) {
+			continue
+		}
+		was = is
+		if is != nil {
+			s.tellHealth(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+		} else {
+			s.tellHealth(grpc_health_v1.HealthCheckResponse_SERVING)
+		}
 	}
 }
 

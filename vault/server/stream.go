@@ -18,14 +18,27 @@ var errStopping = errors.New("the server is stopping")
 // in; gRPC's own services name no subject, so for them the method is all there is.
 func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx := ss.Context()
+	m := g.methods[info.FullMethod]
 	if err := g.admit(ctx, info.FullMethod); err != nil {
-		return g.report.status(ctx, info.FullMethod, nil, err)
+		err = g.report.status(ctx, info.FullMethod, nil, err)
+		if auditErr := g.record.record(ctx, m, g.report.address(ctx), nil, nil, err); auditErr != nil {
+			return g.report.status(ctx, info.FullMethod, nil, auditErr)
+		}
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
-	who := g.methods[info.FullMethod].who
-	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: who == allowedCaller, open: who == anyone}
+	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: m.who == allowedCaller, open: m.who == anyone}
+	guarded.decided = func(req any, err error) error {
+		if err != nil {
+			err = g.report.status(ctx, info.FullMethod, req, err)
+		}
+		if auditErr := g.record.record(ctx, m, g.report.address(ctx), req, nil, err); auditErr != nil {
+			return g.report.status(ctx, info.FullMethod, req, auditErr)
+		}
+		return err
+	}
 	err := handler(srv, guarded)
 	if err == nil {
 		return nil
@@ -45,6 +58,9 @@ type guardedStream struct {
 	names bool // requests name what they are about
 	open  bool // anyone may be calling
 	last  any  // the last request, for the log
+	// decided puts the decision about a request on record, and returns the status
+	// that it comes to.
+	decided func(req any, err error) error
 }
 
 // Context implements grpc.ServerStream.
@@ -63,5 +79,5 @@ func (s *guardedStream) RecvMsg(m any) error {
 		return nil
 	}
 	s.last = m
-	return authorize(s.ctx, m)
+	return s.decided(m, authorize(s.ctx, m))
 }

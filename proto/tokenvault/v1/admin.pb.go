@@ -332,6 +332,113 @@ func (x *RotateClientSecretResponse) GetProvider() *Provider {
 	return nil
 }
 
+type VerifyAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditRequest) Reset() {
+	*x = VerifyAuditRequest{}
+	mi := &file_tokenvault_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditRequest) ProtoMessage() {}
+
+func (x *VerifyAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditRequest.ProtoReflect.Descriptor instead.
+func (*VerifyAuditRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+type VerifyAuditResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries in the file.
+	Entries int64 `protobuf:"varint,1,opt,name=entries,proto3" json:"entries,omitempty"`
+	// Numbers of the file's first and last lines.
+	FirstSequence uint64 `protobuf:"varint,2,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
+	LastSequence  uint64 `protobuf:"varint,3,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	// What is not as it was written, a sentence each. Empty: the log is whole.
+	Problems      []string `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAuditResponse) Reset() {
+	*x = VerifyAuditResponse{}
+	mi := &file_tokenvault_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAuditResponse) ProtoMessage() {}
+
+func (x *VerifyAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAuditResponse.ProtoReflect.Descriptor instead.
+func (*VerifyAuditResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *VerifyAuditResponse) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *VerifyAuditResponse) GetFirstSequence() uint64 {
+	if x != nil {
+		return x.FirstSequence
+	}
+	return 0
+}
+
+func (x *VerifyAuditResponse) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
+func (x *VerifyAuditResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 var File_tokenvault_v1_admin_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_admin_proto_rawDesc = "" +
@@ -356,10 +463,17 @@ const file_tokenvault_v1_admin_proto_rawDesc = "" +
 	"\rclient_secret\x18\x02 \x01(\tB\x03\x80\x01\x01R\fclientSecret\x12/\n" +
 	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05grace\"Q\n" +
 	"\x1aRotateClientSecretResponse\x123\n" +
-	"\bprovider\x18\x01 \x01(\v2\x17.tokenvault.v1.ProviderR\bprovider2\xd5\x01\n" +
+	"\bprovider\x18\x01 \x01(\v2\x17.tokenvault.v1.ProviderR\bprovider\"\x14\n" +
+	"\x12VerifyAuditRequest\"\x97\x01\n" +
+	"\x13VerifyAuditResponse\x12\x18\n" +
+	"\aentries\x18\x01 \x01(\x03R\aentries\x12%\n" +
+	"\x0efirst_sequence\x18\x02 \x01(\x04R\rfirstSequence\x12#\n" +
+	"\rlast_sequence\x18\x03 \x01(\x04R\flastSequence\x12\x1a\n" +
+	"\bproblems\x18\x04 \x03(\tR\bproblems2\xab\x02\n" +
 	"\fAdminService\x12Z\n" +
 	"\rListProviders\x12#.tokenvault.v1.ListProvidersRequest\x1a$.tokenvault.v1.ListProvidersResponse\x12i\n" +
-	"\x12RotateClientSecret\x12(.tokenvault.v1.RotateClientSecretRequest\x1a).tokenvault.v1.RotateClientSecretResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
+	"\x12RotateClientSecret\x12(.tokenvault.v1.RotateClientSecretRequest\x1a).tokenvault.v1.RotateClientSecretResponse\x12T\n" +
+	"\vVerifyAudit\x12!.tokenvault.v1.VerifyAuditRequest\x1a\".tokenvault.v1.VerifyAuditResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
 
 var (
 	file_tokenvault_v1_admin_proto_rawDescOnce sync.Once
@@ -373,27 +487,31 @@ func file_tokenvault_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tokenvault_v1_admin_proto_rawDescData
 }
 
-var file_tokenvault_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tokenvault_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tokenvault_v1_admin_proto_goTypes = []any{
 	(*ListProvidersRequest)(nil),       // 0: tokenvault.v1.ListProvidersRequest
 	(*ListProvidersResponse)(nil),      // 1: tokenvault.v1.ListProvidersResponse
 	(*Provider)(nil),                   // 2: tokenvault.v1.Provider
 	(*RotateClientSecretRequest)(nil),  // 3: tokenvault.v1.RotateClientSecretRequest
 	(*RotateClientSecretResponse)(nil), // 4: tokenvault.v1.RotateClientSecretResponse
-	(*timestamppb.Timestamp)(nil),      // 5: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 6: google.protobuf.Duration
+	(*VerifyAuditRequest)(nil),         // 5: tokenvault.v1.VerifyAuditRequest
+	(*VerifyAuditResponse)(nil),        // 6: tokenvault.v1.VerifyAuditResponse
+	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 8: google.protobuf.Duration
 }
 var file_tokenvault_v1_admin_proto_depIdxs = []int32{
 	2, // 0: tokenvault.v1.ListProvidersResponse.providers:type_name -> tokenvault.v1.Provider
-	5, // 1: tokenvault.v1.Provider.secret_rotate_time:type_name -> google.protobuf.Timestamp
-	6, // 2: tokenvault.v1.RotateClientSecretRequest.grace:type_name -> google.protobuf.Duration
+	7, // 1: tokenvault.v1.Provider.secret_rotate_time:type_name -> google.protobuf.Timestamp
+	8, // 2: tokenvault.v1.RotateClientSecretRequest.grace:type_name -> google.protobuf.Duration
 	2, // 3: tokenvault.v1.RotateClientSecretResponse.provider:type_name -> tokenvault.v1.Provider
 	0, // 4: tokenvault.v1.AdminService.ListProviders:input_type -> tokenvault.v1.ListProvidersRequest
 	3, // 5: tokenvault.v1.AdminService.RotateClientSecret:input_type -> tokenvault.v1.RotateClientSecretRequest
-	1, // 6: tokenvault.v1.AdminService.ListProviders:output_type -> tokenvault.v1.ListProvidersResponse
-	4, // 7: tokenvault.v1.AdminService.RotateClientSecret:output_type -> tokenvault.v1.RotateClientSecretResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
+	5, // 6: tokenvault.v1.AdminService.VerifyAudit:input_type -> tokenvault.v1.VerifyAuditRequest
+	1, // 7: tokenvault.v1.AdminService.ListProviders:output_type -> tokenvault.v1.ListProvidersResponse
+	4, // 8: tokenvault.v1.AdminService.RotateClientSecret:output_type -> tokenvault.v1.RotateClientSecretResponse
+	6, // 9: tokenvault.v1.AdminService.VerifyAudit:output_type -> tokenvault.v1.VerifyAuditResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
 	4, // [4:4] is the sub-list for extension extendee
 	0, // [0:4] is the sub-list for field type_name
@@ -410,7 +528,7 @@ func file_tokenvault_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_admin_proto_rawDesc), len(file_tokenvault_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ type Config struct {
 	HTTPAddress string // host:port
 	PublicURL   string // without a final slash
 	BoltPath    string
+	AuditPath   string // empty: no audit log is kept
 	MasterKey   keyring.MasterKey
 	// MasterKeySource says for people where the master key was read from.
 	MasterKeySource string

@@ -19,6 +19,9 @@ type file struct {
 	ReturnURLs []string                `yaml:"return_urls"`
 	Providers  map[string]fileProvider `yaml:"providers"`
 	Callers    []fileCaller            `yaml:"callers"`
+	Audit      struct {
+		Path string `yaml:"path"`
+	} `yaml:"audit"`
 }
 
 type fileProvider struct {

@@ -52,6 +52,9 @@ func (r *reader) read(f file) *Config {
 		ReturnURLs:  f.ReturnURLs,
 		BoltPath:    r.boltPath(f.Storage.Bolt.Path),
 	}
+	if f.Audit.Path != "" {
+		c.AuditPath = r.path(f.Audit.Path)
+	}
 	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress)
 	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
 	for i, entry := range f.ReturnURLs {

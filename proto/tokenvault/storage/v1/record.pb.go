@@ -1576,6 +1576,59 @@ func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// AuditHead is the end of the audit log's chain.
+type AuditHead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditHead) Reset() {
+	*x = AuditHead{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditHead) ProtoMessage() {}
+
+func (x *AuditHead) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
+func (*AuditHead) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AuditHead) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditHead) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
 var File_tokenvault_storage_v1_record_proto protoreflect.FileDescriptor
 
 const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
@@ -1751,7 +1804,10 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rDisconnection\x12C\n" +
 	"\x0fdisconnect_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0edisconnectTime\"I\n" +
 	"\x05Usage\x12@\n" +
-	"\x0elast_used_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTimeBHZFgithub.com/tokenvault/tokenvault/proto/tokenvault/storage/v1;storagev1b\x06proto3"
+	"\x0elast_used_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTime\";\n" +
+	"\tAuditHead\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hashBHZFgithub.com/tokenvault/tokenvault/proto/tokenvault/storage/v1;storagev1b\x06proto3"
 
 var (
 	file_tokenvault_storage_v1_record_proto_rawDescOnce sync.Once
@@ -1766,7 +1822,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -1788,56 +1844,57 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Change)(nil),                // 17: tokenvault.storage.v1.Change
 	(*Disconnection)(nil),         // 18: tokenvault.storage.v1.Disconnection
 	(*Usage)(nil),                 // 19: tokenvault.storage.v1.Usage
-	nil,                           // 20: tokenvault.storage.v1.Connection.MetadataEntry
-	nil,                           // 21: tokenvault.storage.v1.APIKey.ParamsEntry
-	nil,                           // 22: tokenvault.storage.v1.Grant.ParamsEntry
-	nil,                           // 23: tokenvault.storage.v1.Grant.ToldMetadataEntry
-	nil,                           // 24: tokenvault.storage.v1.Session.ParamsEntry
-	nil,                           // 25: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*AuditHead)(nil),             // 20: tokenvault.storage.v1.AuditHead
+	nil,                           // 21: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 22: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 23: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 24: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 25: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 26: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	26, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	27, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	26, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	26, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	27, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	27, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	20, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	21, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	26, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	26, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	27, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	27, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	26, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	21, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	26, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	26, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	26, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	26, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	27, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	22, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	27, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	27, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	27, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	27, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	22, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
-	23, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	23, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	24, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	26, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	26, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	24, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	26, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	25, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	27, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
 	5,  // 30: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	26, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	25, // 32: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	26, // 33: tokenvault.storage.v1.ClientSecret.previous_expire_time:type_name -> google.protobuf.Timestamp
-	26, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	26, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	26, // 32: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	27, // 33: tokenvault.storage.v1.ClientSecret.previous_expire_time:type_name -> google.protobuf.Timestamp
+	27, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	27, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
 	3,  // 36: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	26, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	27, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
 	6,  // 38: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	26, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	26, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	27, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	27, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
 	41, // [41:41] is the sub-list for method output_type
 	41, // [41:41] is the sub-list for method input_type
 	41, // [41:41] is the sub-list for extension type_name
@@ -1856,7 +1913,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

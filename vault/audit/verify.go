@@ -1,0 +1,129 @@
+package audit
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// maxLine is the longest line, in bytes. The names in an entry are bounded, so no
+// line comes near it.
+const maxLine = 64 << 10
+
+// Problem is where a log is not as it was written.
+type Problem struct {
+	File string
+	Line int // from 1
+	Text string
+}
+
+// String returns the problem as editors and compilers write it.
+func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
+
+// Report is what a verification has found.
+type Report struct {
+	Entries  int
+	First    uint64 // number of the first line; 0: there was none
+	Last     Head
+	Problems []Problem
+}
+
+// maxProblems is how many problems are reported. More say nothing new.
+const maxProblems = 20
+
+// File is a file to verify.
+type File struct {
+	Name   string
+	Reader io.Reader
+}
+
+// Verify reads the files of a log in their order, the newest last, and reports
+// every line that was changed, left out, moved, added or cut off since it was
+// written. kept is the head that is kept elsewhere. Lines before the first file
+// are not missed: files may be deleted from the front. The error is that of a
+// reader.
+func Verify(key Key, kept Head, files ...File) (Report, error) {
+	v := &verifier{key: key}
+	for _, file := range files {
+		if err := v.read(file); err != nil {
+			return v.report, fmt.Errorf("read %s: %w", file.Name, err)
+		}
+	}
+	v.end(kept, files)
+	return v.report, nil
+}
+
+type verifier struct {
+	key    Key
+	report Report
+	begun  bool // the first line was read
+}
+
+func (v *verifier) fail(file string, line int, format string, args ...any) {
+	if len(v.report.Problems) < maxProblems {
+		v.report.Problems = append(v.report.Problems, Problem{file, line, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *verifier) read(file File) error {
+	lines := bufio.NewScanner(file.Reader)
+	lines.Buffer(make([]byte, 0, 4096), maxLine)
+	n := 0
+	for lines.Scan() {
+		n++
+		line, err := ParseLine(lines.Bytes())
+		if err != nil {
+			v.fail(file.Name, n, "%v", err)
+			continue
+		}
+		v.line(file.Name, n, line)
+	}
+	if n == 0 {
+		v.fail(file.Name, 1, "is empty")
+	}
+	return lines.Err()
+}
+
+// line looks at one line. After one that does not fit, the chain is taken up
+// where that line says that it goes on, so that the next problem is found too.
+func (v *verifier) line(file string, n int, line Line) {
+	head := v.report.Last
+	if !v.begun {
+		v.begun = true
+		v.report.First = line.Sequence
+		if line.Entry != nil {
+			v.fail(file, n, "a log begins with a line that says what it continues: what came before this one was cut off")
+		}
+		head = Head{Sequence: line.Sequence - 1, Hash: line.Continues}
+	}
+	if !v.key.follows(line, head) {
+		switch {
+		case line.Sequence > head.Sequence+1:
+			v.fail(file, n, "lines %d to %d are missing before this one", head.Sequence+1, line.Sequence-1)
+		case line.Sequence <= head.Sequence:
+			v.fail(file, n, "line %d is here again, or out of its order", line.Sequence)
+		default:
+			v.fail(file, n, "line %d, or the one before it, was changed", line.Sequence)
+		}
+	} else if line.Entry == nil && line.Continues != head.Hash {
+		v.fail(file, n, "the file says that it continues another log")
+	}
+	if line.Entry != nil {
+		v.report.Entries++
+	}
+	v.report.Last = Head{Sequence: line.Sequence, Hash: line.hash}
+}
+
+// end compares the end of the chain with the head that is kept elsewhere.
+func (v *verifier) end(kept Head, files []File) {
+	last := "the log"
+	if len(files) > 0 {
+		last = files[len(files)-1].Name
+	}
+	switch found := v.report.Last; {
+	case found.Sequence < kept.Sequence:
+		v.fail(last, 0, "lines %d to %d are missing at the end", found.Sequence+1, kept.Sequence)
+	case found.Sequence == kept.Sequence && found.Hash != kept.Hash:
+		v.fail(last, 0, "line %d is not the one that was written", kept.Sequence)
+	}
+}
