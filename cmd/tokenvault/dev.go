@@ -248,6 +248,7 @@ providers:
     after_connect: {url: "http://{{.Sandbox}}/oauth/userinfo"}
     account: {id: /sub, name: /name, email: /email}
     allow_private_network: true
+audit: {path: audit.jsonl}
 callers:
   - name: dev
     token_sha256: {{.TokenSHA256}}

@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -27,6 +29,7 @@ var errNotRecorded = errors.New("the audit log cannot be written")
 type recorder struct {
 	log       *audit.Log
 	strangers *strangers
+	ids       *requestIDs
 }
 
 // ready refuses calls while the log cannot be written, before anything is done.
@@ -60,7 +63,7 @@ func (r recorder) record(ctx context.Context, m method, peer string, req, resp a
 }
 
 func (r recorder) entry(ctx context.Context, m method, peer string, req any, callErr error) audit.Entry {
-	e := audit.Entry{Time: time.Now().UTC(), RPC: m.name, Outcome: audit.Allowed, Peer: peer, RequestID: requestID(), TraceID: traceID(ctx)}
+	e := audit.Entry{Time: time.Now().UTC(), RPC: m.name, Outcome: audit.Allowed, Peer: peer, RequestID: r.ids.next(), TraceID: traceID(ctx)}
 	if callErr != nil {
 		e.Outcome, e.Reason = audit.Failed, reasonOf(callErr)
 		if strings.HasPrefix(e.Reason, "CALLER_") {
@@ -96,10 +99,22 @@ func reasonOf(err error) string {
 	return st.Code().String()
 }
 
-func requestID() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(b[:])
+// requestIDs are one for each call: a random beginning, which is the process's, and
+// a number.
+type requestIDs struct {
+	process [8]byte
+	last    atomic.Uint64
+}
+
+func newRequestIDs() *requestIDs {
+	ids := new(requestIDs)
+	_, _ = rand.Read(ids.process[:]) // never fails (crypto/rand)
+	return ids
+}
+
+func (ids *requestIDs) next() string {
+	id := append(make([]byte, 0, 16), ids.process[:]...)
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(id, ids.last.Add(1)))
 }
 
 // traceID reads the trace of a W3C trace context. Empty: there is none.

@@ -28,11 +28,13 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/server"
+	"github.com/tokenvault/tokenvault/vault/store"
 	"github.com/tokenvault/tokenvault/vault/store/boltstore"
 )
 
@@ -51,6 +53,8 @@ type Config struct {
 	// KeyProviders are entries of the catalogue that are used with API keys
 	// alone.
 	KeyProviders []string
+	// Audit keeps an audit log, at Stack.AuditPath.
+	Audit bool
 }
 
 // Stack is a running vault with a sandbox.
@@ -67,6 +71,10 @@ type Stack struct {
 	GRPCAddress, GatewayURL, SandboxURL string
 	// DatabasePath is the bbolt file.
 	DatabasePath string
+	// AuditPath is the audit log's file, in a folder of its own, and Audit the log.
+	// Without one, they are of no use.
+	AuditPath string
+	Audit     *audit.Log
 	// Sandbox is the provider behind the providers mailchimp and acme.
 	Sandbox *sandbox.Sandbox
 	// Clock is what the vault and the sandbox go by.
@@ -207,7 +215,8 @@ func (s *Stack) start(gatewayListener net.Listener) {
 		RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"},
 	}}, s.config.Rules...))
 	fatal(err)
-	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Logger: log})
+	endAudit := s.startAudit(db, keys, log)
+	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Audit: s.Audit, Logger: log})
 	inside, err := srv.DialGateway()
 	fatal(err)
 	handler, err := gateway.New(s.t.Context(), gateway.Config{
@@ -233,7 +242,34 @@ func (s *Stack) start(gatewayListener net.Listener) {
 		servers.Wait()
 		stopEngine()
 		engine.Wait()
+		endAudit()
 		s.check(errors.Join(s.Conn.Close(), inside.Close(), db.Close()))
+	}
+}
+
+// startAudit opens the audit log, if one is to be kept.
+func (s *Stack) startAudit(db store.Store, keys *keyring.Keyring, log *slog.Logger) (end func()) {
+	s.t.Helper()
+	if !s.config.Audit {
+		return func() {}
+	}
+	if s.AuditPath == "" {
+		s.AuditPath = filepath.Join(s.t.TempDir(), "audit.jsonl")
+	}
+	keeper, key, err := vault.NewAuditKeeper(db, keys)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.Audit, err = audit.Open(s.t.Context(), audit.Config{Path: s.AuditPath, Key: key, Keeper: keeper, Logger: log}); err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { s.check(s.Audit.Run(ctx)) })
+	return func() {
+		cancel()
+		running.Wait()
+		s.check(s.Audit.Close())
 	}
 }
 

@@ -1,0 +1,198 @@
+package vaulttest_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
+)
+
+// entries reads the audit log.
+func entries(t *testing.T, s *vaulttest.Stack) []audit.Entry {
+	t.Helper()
+	content, err := os.ReadFile(s.AuditPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []audit.Entry
+	for text := range bytes.Lines(content) {
+		line, err := audit.ParseLine(bytes.TrimSuffix(text, []byte("\n")))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if line.Entry != nil {
+			all = append(all, *line.Entry)
+		}
+	}
+	return all
+}
+
+// what is said of an entry in these tests.
+func what(e audit.Entry) string {
+	return strings.Join([]string{e.RPC, string(e.Outcome), e.Reason, e.Caller, e.Subject, e.Provider}, " ")
+}
+
+func TestEveryDecisionIsOnRecord(t *testing.T) {
+	limited := access.GenerateToken()
+	s := vaulttest.New(t, vaulttest.Config{Audit: true, Rules: []access.Rule{{
+		Name: "limited", Token: access.HashToken(limited), Tenant: "other", RPCs: []string{"GetConnection"}, Providers: []string{"*"}, Subjects: []string{"bob"},
+	}}})
+	s.Connect("alice", "mailchimp", vaulttest.Ada)
+	creds := credentials(t, s, "alice", "mailchimp")
+	ctx := t.Context()
+	asLimited := tokenvaultv1.NewVaultServiceClient(s.Dial(limited))
+	_, _ = asLimited.GetCredentials(ctx, &tokenvaultv1.GetCredentialsRequest{Subject: "bob", Provider: "mailchimp"})
+	_, _ = asLimited.GetConnection(ctx, &tokenvaultv1.GetConnectionRequest{Subject: "alice", Provider: "mailchimp"})
+	_, _ = asLimited.GetConnection(ctx, &tokenvaultv1.GetConnectionRequest{Subject: "bob", Provider: "mailchimp"})
+	_, _ = tokenvaultv1.NewVaultServiceClient(s.Dial(access.GenerateToken())).GetCredentials(ctx, &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "mailchimp"})
+	_, _ = http.Get(s.GatewayURL + "/oauth/mailchimp/callback?state=forged&code=x")
+	traced := metadata.AppendToOutgoingContext(ctx, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if _, err := s.Client.Disconnect(traced, &tokenvaultv1.DisconnectRequest{Subject: "alice", Provider: "mailchimp"}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	all := entries(t, s)
+	for _, e := range all {
+		got = append(got, what(e))
+	}
+	if diff := cmp.Diff([]string{
+		"Connect allowed  everything alice mailchimp",
+		"Authorize allowed    mailchimp",
+		"Callback allowed   alice mailchimp",
+		"GetCredentials allowed  everything alice mailchimp",
+		"GetCredentials denied CALLER_FORBIDDEN limited bob mailchimp",
+		"GetConnection denied CALLER_FORBIDDEN limited alice mailchimp",
+		"GetConnection failed NOT_CONNECTED limited bob mailchimp",
+		"GetCredentials denied CALLER_UNKNOWN   ",
+		"Callback failed SESSION_EXPIRED   mailchimp",
+		"Disconnect allowed  everything alice mailchimp",
+	}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	read, last := all[3], all[len(all)-1]
+	if read.Generation != creds.GetGeneration() || read.Token == "" || read.Peer == "" || read.RequestID == "" || read.Tenant != "default" {
+		t.Errorf("a read is recorded as %+v", read)
+	}
+	if last.TraceID != "0af7651916cd43dd8448eb211c80319c" {
+		t.Errorf("trace = %q", last.TraceID)
+	}
+	content, err := os.ReadFile(s.AuditPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, canary := range map[string]string{"access token": creds.GetOauth2().GetAccessToken(), "caller token": s.Token.Reveal()} {
+		if bytes.Contains(content, []byte(canary)) {
+			t.Errorf("the %s is in the log", name)
+		}
+	}
+}
+
+func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	s.Connect("alice", "mailchimp", vaulttest.Ada)
+	folder := filepath.Dir(s.AuditPath)
+	if err := os.Rename(folder, folder+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Audit.Reopen(t.Context()); err == nil {
+		t.Fatal("a log without a folder was opened")
+	}
+	_, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "mailchimp"})
+	wantError(t, err, codes.Unavailable, "AUDIT_UNAVAILABLE")
+	_, err = s.Client.Disconnect(t.Context(), &tokenvaultv1.DisconnectRequest{Subject: "alice", Provider: "mailchimp"})
+	wantError(t, err, codes.Unavailable, "AUDIT_UNAVAILABLE")
+	wantHealth(t, s, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	if err := os.Rename(folder+".away", folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Audit.Reopen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	credentials(t, s, "alice", "mailchimp") // the disconnect has not happened
+	wantHealth(t, s, grpc_health_v1.HealthCheckResponse_SERVING)
+}
+
+// wantHealth waits until health says so.
+func wantHealth(t *testing.T, s *vaulttest.Stack, want grpc_health_v1.HealthCheckResponse_ServingStatus) {
+	t.Helper()
+	watch, err := grpc_health_v1.NewHealthClient(s.Conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "tokenvault.v1.VaultService"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		resp, err := watch.Recv()
+		if err != nil {
+			t.Fatalf("health did not become %v: %v", want, err)
+		}
+		if resp.GetStatus() == want {
+			return
+		}
+	}
+}
+
+func TestAVaultVerifiesItsOwnLogWhileItRuns(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	s.Connect("alice", "mailchimp", vaulttest.Ada)
+	admin := tokenvaultv1.NewAdminServiceClient(s.Conn)
+	resp, err := admin.VerifyAudit(t.Context(), &tokenvaultv1.VerifyAuditRequest{})
+	if err != nil || len(resp.GetProblems()) != 0 || resp.GetEntries() != 3 {
+		t.Errorf("VerifyAudit = %v, %v; want three entries as they were written", resp, err)
+	}
+	edit(t, s.AuditPath, "alice", "mallo")
+	if resp, err = admin.VerifyAudit(t.Context(), &tokenvaultv1.VerifyAuditRequest{}); err != nil || len(resp.GetProblems()) == 0 {
+		t.Errorf("VerifyAudit = %v, %v; want that a line was changed", resp, err)
+	}
+	edit(t, s.AuditPath, "mallo", "alice")
+	s.Restart()
+	if resp, err = tokenvaultv1.NewAdminServiceClient(s.Conn).VerifyAudit(t.Context(), &tokenvaultv1.VerifyAuditRequest{}); err != nil || len(resp.GetProblems()) != 0 {
+		t.Errorf("after a restart: %v, %v", resp, err)
+	}
+}
+
+// edit replaces the first of a word in a file.
+func edit(t *testing.T, path, before, after string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(content, []byte(before), []byte(after), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	stranger := tokenvaultv1.NewVaultServiceClient(s.Dial(access.GenerateToken()))
+	const calls = 500
+	began := time.Now()
+	for range calls {
+		_, err := stranger.ListConnections(t.Context(), &tokenvaultv1.ListConnectionsRequest{Subject: strings.Repeat("x", 200)})
+		wantError(t, err, codes.Unauthenticated, "CALLER_UNKNOWN")
+	}
+	counted := 0
+	all := entries(t, s)
+	for _, e := range all {
+		counted += max(e.Count, 1)
+		if e.Subject != "" {
+			t.Error("what a stranger asked for is in the log")
+		}
+	}
+	seconds := int(time.Since(began)/time.Second) + 2
+	if len(all) > 20*seconds || counted > calls {
+		t.Errorf("%d entries for %d calls in %d seconds, want at most 20 each second", len(all), calls, seconds)
+	}
+}
