@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"time"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
@@ -190,27 +188,6 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*
 	return v.keep(ctx, f.provider, id, f.session, newGrant(f.provider, f.session.Session, token, asked))
 }
 
-// newGrant is what is stored of the token response at the end of a flow.
-func newGrant(p *provider.Provider, link *storagev1.Session, token provider.Token, asked time.Time) *storagev1.Grant {
-	grant := grantRecord(token, asked, p.Definition().Refresh.Lifetime)
-	grant.Params = link.GetParams()
-	if grant.Scopes == nil {
-		// What is left out is as it was asked for (RFC 6749, section 5.1).
-		grant.Scopes = p.ScopesFor(link.GetScopes())
-	}
-	return grant
-}
-
-// keep stores the tokens of a flow, together with its end, and then puts them into
-// service.
-func (v *Vault) keep(ctx context.Context, p *provider.Provider, id string, link openSession, grant *storagev1.Grant, end ...store.Op) (*storagev1.Connection, error) {
-	conn, err := v.storeCandidate(ctx, id, link, grant, end...)
-	if err != nil {
-		return nil, errors.Join(err, v.revokeLater(ctx, p, link.GetKey(), grant))
-	}
-	return v.settleAfterConsent(ctx, p, id, conn)
-}
-
 // checkAnswer looks at what the provider says in the redirect.
 func checkAnswer(ctx context.Context, p *provider.Provider, r CallbackRequest) error {
 	if err := p.VerifyIssuer(ctx, r.Issuer); err != nil {
@@ -273,89 +250,4 @@ func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
 	}
 	_, err = v.store.Commit(ctx, op)
 	return err
-}
-
-// storeCandidate stores the tokens as the connection's candidate, in one commit
-// with the end of the session, if it is one that is stored. What it stores cannot
-// be had again, so nothing but the connection itself and its disconnection can be
-// in the way.
-func (v *Vault) storeCandidate(ctx context.Context, id string, link openSession, grant *storagev1.Grant, end ...store.Op) (*storagev1.Connection, error) {
-	if link.storeKey != (store.Key{}) {
-		link.State = storagev1.Session_STATE_USED
-		used, err := v.records.put(link.storeKey, link.Session, store.Any)
-		if err != nil {
-			return nil, err
-		}
-		end = append(end, used)
-	}
-	var conn *storagev1.Connection
-	err := persist(ctx, func() (err error) {
-		for range maxConflicts {
-			var still store.Op
-			if still, err = v.notDisconnectedSince(ctx, id, link.Session); err != nil {
-				return err
-			}
-			conn, err = v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
-				c.Key = link.GetKey()
-				c.Candidate = grant
-				c.CaptureAttempts = 0
-				schedule(c, v.now().Add(retryAfter))
-				return nil
-			}, append(slices.Clone(end), still)...)
-			if !errors.Is(err, store.ErrConflict) {
-				return err
-			}
-		}
-		return err
-	})
-	return conn, err
-}
-
-// persist calls commit again when the medium fails, for a few seconds: what it
-// writes has been issued once and cannot be had again.
-func persist(ctx context.Context, commit func() error) error {
-	const attempts = 5
-	pause := 100 * time.Millisecond
-	for attempt := 1; ; attempt++ {
-		err := commit()
-		if err == nil || attempt == attempts || !isMediumFault(err) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-			pause *= 2
-		}
-	}
-}
-
-// isMediumFault reports whether an error of a commit may pass by itself.
-func isMediumFault(err error) bool {
-	for _, final := range []error{store.ErrConflict, store.ErrNotFound, store.ErrClosed, store.ErrLockLost, errSuperseded} {
-		if errors.Is(err, final) {
-			return false
-		}
-	}
-	return true
-}
-
-// redeemError says what a person can do about a code that was not redeemed.
-func redeemError(p *provider.Provider, err error) error {
-	switch provider.KindOf(err) {
-	case provider.Misconfigured:
-		return misconfigured(p, err)
-	case provider.Transient:
-		return &Error{
-			Reason:  ProviderUnavailable,
-			Message: fmt.Sprintf("%s did not answer as it should. Nothing was changed. Try again in a few minutes.", p.DisplayName()),
-			Err:     err,
-		}
-	default:
-		return &Error{
-			Reason:  AuthorizationFailed,
-			Message: fmt.Sprintf("%s did not accept the authorization. Nothing was changed. Try again.", p.DisplayName()),
-			Err:     err,
-		}
-	}
 }

@@ -16,48 +16,6 @@ import (
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// settleAfterConsent settles the candidate that a callback has just stored. A
-// provider that stumbles now is asked again in the background; to the person the
-// account is connected.
-func (v *Vault) settleAfterConsent(ctx context.Context, p *provider.Provider, id string, stored *storagev1.Connection) (*storagev1.Connection, error) {
-	held, release, conn, err := v.lockConnection(ctx, id)
-	if err != nil {
-		return v.settleLater(ctx, stored, err)
-	}
-	defer release()
-	ours := stored.GetCandidate().GetAccessToken()
-	if conn.GetCandidate().GetAccessToken() != ours {
-		if conn.GetGrant().GetAccessToken() == ours {
-			return conn, nil // a reader was faster
-		}
-		return nil, errOvertaken(nil)
-	}
-	settled, err := v.settle(held, id, p, conn)
-	if ReasonOf(err) == ProviderUnavailable || err != nil && ReasonOf(err) == "" {
-		return v.settleLater(ctx, stored, err)
-	}
-	return settled, err
-}
-
-// settleLater leaves a candidate that is stored to the background.
-func (v *Vault) settleLater(ctx context.Context, stored *storagev1.Connection, cause error) (*storagev1.Connection, error) {
-	if ReasonOf(cause) == NotConnected {
-		return nil, errOvertaken(cause)
-	}
-	v.log.LogAttrs(ctx, slog.LevelWarn, "account details not to be had yet, trying again in the background",
-		append(keyAttrs(keyOf(stored.GetKey())), slog.Any("cause", cause))...)
-	return stored, nil
-}
-
-// errOvertaken is for the browser of a flow whose outcome another one has undone.
-func errOvertaken(cause error) *Error {
-	return &Error{
-		Reason:  AuthorizationFailed,
-		Message: "The account was connected or disconnected in another window at the same moment. Go back to where you got the link to see what is connected.",
-		Err:     cause,
-	}
-}
-
 // settle puts the candidate into service once the provider has told whose it is.
 // It is called with the connection's lock held.
 func (v *Vault) settle(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) (*storagev1.Connection, error) {
