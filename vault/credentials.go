@@ -229,13 +229,3 @@ func credentialsOf(c *storagev1.Connection, p *provider.Provider) (Credentials, 
 		Generation:  c.GetGeneration(),
 	}, nil
 }
-
-// doesNotFit says that what is stored and the definition no longer belong
-// together.
-func doesNotFit(p *provider.Provider, cause error) *Error {
-	return &Error{
-		Reason:  ProviderMisconfigured,
-		Message: fmt.Sprintf("What is known of this account does not fit the definition of provider %q. The operator has to look at api_base_url, after_connect and api_key; the connection stays as it is.", p.Name()),
-		Err:     cause,
-	}
-}

@@ -152,21 +152,3 @@ func (v *Vault) keepDevice(ctx context.Context, p *provider.Provider, session op
 	v.log.LogAttrs(ctx, slog.LevelInfo, "account connected", append(keyAttrs(keyOf(session.GetKey())), slog.Int64("generation", conn.GetGeneration()))...)
 	return nil
 }
-
-// grantError says why a grant that asks the provider at once has come to nothing.
-func grantError(p *provider.Provider, err error) error {
-	code := provider.CodeOf(err)
-	if errors.Is(err, provider.ErrNotSupported) || code == "unauthorized_client" || code == "unsupported_grant_type" {
-		return &Error{
-			Reason:  GrantNotSupported,
-			Message: fmt.Sprintf("%s does not know this grant, or not for this vault's client. Connect in another way, or ask the operator.", p.DisplayName()),
-			Err:     err,
-		}
-	}
-	if provider.KindOf(err) == provider.Misconfigured {
-		return misconfigured(p, err)
-	}
-	told := unavailable(p, err)
-	told.Message = fmt.Sprintf("%s did not answer as it should. Nothing was changed. Try again in a few minutes.", p.DisplayName())
-	return told
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -109,58 +108,4 @@ func (v *Vault) markDead(ctx context.Context, id string, p *provider.Provider, c
 func (v *Vault) markEnded(ctx context.Context, id string, p *provider.Provider, conn *storagev1.Connection) error {
 	ended := fmt.Sprintf("The token of %s ended on %s and cannot be refreshed.", p.DisplayName(), conn.GetGrant().GetExpireTime().AsTime().UTC().Format(time.DateOnly))
 	return v.markDead(ctx, id, p, conn, ended, nil)
-}
-
-// connectAgain ends the problem of a connection that only its person can mend.
-const connectAgain = " Connect it again."
-
-func errReauthorize(p *provider.Provider, problem string, cause error) *Error {
-	if problem == "" {
-		problem = fmt.Sprintf("The token of %s has ended and cannot be refreshed.", p.DisplayName())
-	}
-	return &Error{
-		Reason:  ReauthorizationRequired,
-		Message: strings.TrimSuffix(problem, connectAgain) + " Call Connect and have the person open the link.",
-		Err:     cause,
-	}
-}
-
-func errNotConnected(cause error) *Error {
-	return &Error{
-		Reason:  NotConnected,
-		Message: "There is no such connection. Call Connect and have the person open the link.",
-		Err:     cause,
-	}
-}
-
-func misconfigured(p *provider.Provider, cause error) *Error {
-	return &Error{
-		Reason: ProviderMisconfigured,
-		Message: fmt.Sprintf("%s does not accept this vault as its client. The operator has to check client_id, client_secret and client_auth of provider %q; connections stay as they are.",
-			p.DisplayName(), p.Name()),
-		Err: cause,
-	}
-}
-
-func unavailable(p *provider.Provider, cause error) *Error {
-	return &Error{
-		Reason:     ProviderUnavailable,
-		Message:    fmt.Sprintf("%s is not answering as it should, and there is no token that still works. Try again.", p.DisplayName()),
-		RetryAfter: max(provider.RetryAfter(cause), retryAfter),
-		Err:        cause,
-	}
-}
-
-// refusedByBreaker words the refusal of a breaker by what has closed it.
-func refusedByBreaker(p *provider.Provider, err error) error {
-	var broken *errBroken
-	if !errors.As(err, &broken) {
-		return unavailable(p, fmt.Errorf("waiting for a place among the refreshes under way: %w", err))
-	}
-	if provider.KindOf(broken.cause) == provider.Misconfigured {
-		return misconfigured(p, broken)
-	}
-	told := unavailable(p, broken)
-	told.RetryAfter = broken.retryAfter
-	return told
 }
