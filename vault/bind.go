@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
@@ -51,13 +50,4 @@ func bindStored(p *provider.Provider, params map[string]string) (*provider.Provi
 		}
 	}
 	return bound, nil
-}
-
-// told is what the token response of a grant has told besides the tokens.
-func told(g *storagev1.Grant) provider.Captured {
-	a := g.GetToldAccount()
-	return provider.Captured{
-		Metadata: g.GetToldMetadata(),
-		Account:  provider.Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
-	}
 }

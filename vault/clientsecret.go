@@ -332,13 +332,3 @@ func (v *Vault) followSecrets(ctx context.Context) error {
 	}
 	return nil
 }
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}

@@ -5,10 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -233,13 +230,6 @@ func describeRecord(c *storagev1.Connection) Connection {
 	}
 }
 
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
 // lastUsed returns when credentials were last read. Zero: never.
 func (v *Vault) lastUsed(ctx context.Context, id string) (time.Time, error) {
 	if marked := v.usage.marked(id); !marked.IsZero() {
@@ -251,14 +241,4 @@ func (v *Vault) lastUsed(ctx context.Context, id string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return timeOf(record.GetLastUsedTime()), err
-}
-
-// keyAttrs names a connection in the log.
-func keyAttrs(k Key) []slog.Attr {
-	return []slog.Attr{
-		slog.String("tenant", k.Tenant),
-		slog.String("subject", k.Subject),
-		slog.String("provider", k.Provider),
-		slog.String("label", k.Label),
-	}
 }

@@ -1,12 +1,14 @@
 package vault
 
 import (
+	"log/slog"
 	"regexp"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
@@ -171,3 +173,21 @@ func (b blind) provider(name string) (string, error) { return b.keyring.Blind("p
 // not let anybody finish a flow.
 func (b blind) session(session string) (string, error) { return b.keyring.Blind("session", session) }
 func (b blind) flow(state string) (string, error)      { return b.keyring.Blind("flow", state) }
+
+// keyAttrs names a connection in the log.
+func keyAttrs(k Key) []slog.Attr {
+	return []slog.Attr{
+		slog.String("tenant", k.Tenant),
+		slog.String("subject", k.Subject),
+		slog.String("provider", k.Provider),
+		slog.String("label", k.Label),
+	}
+}
+
+func keyRecord(k Key) *storagev1.ConnectionKey {
+	return &storagev1.ConnectionKey{Tenant: k.Tenant, Subject: k.Subject, Provider: k.Provider, Label: k.Label}
+}
+
+func keyOf(r *storagev1.ConnectionKey) Key {
+	return Key{Tenant: r.GetTenant(), Subject: r.GetSubject(), Provider: r.GetProvider(), Label: r.GetLabel()}
+}

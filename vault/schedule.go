@@ -1,10 +1,12 @@
 package vault
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Tokens are refreshed ahead of their end at this part of their life, give or
@@ -64,4 +66,21 @@ func backoff(attempts int32) time.Duration {
 		pause = min(retryAfter<<attempts, maxRetryAfter)
 	}
 	return pause*9/10 + rand.N(pause/5)
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
 }

@@ -258,11 +258,3 @@ func isRandomID(s string) bool {
 	_, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	return err == nil
 }
-
-func keyRecord(k Key) *storagev1.ConnectionKey {
-	return &storagev1.ConnectionKey{Tenant: k.Tenant, Subject: k.Subject, Provider: k.Provider, Label: k.Label}
-}
-
-func keyOf(r *storagev1.ConnectionKey) Key {
-	return Key{Tenant: r.GetTenant(), Subject: r.GetSubject(), Provider: r.GetProvider(), Label: r.GetLabel()}
-}

@@ -201,3 +201,12 @@ func (v *Vault) dropCandidate(ctx context.Context, id string, p *provider.Provid
 	}
 	return told
 }
+
+// told is what the token response of a grant has told besides the tokens.
+func told(g *storagev1.Grant) provider.Captured {
+	a := g.GetToldAccount()
+	return provider.Captured{
+		Metadata: g.GetToldMetadata(),
+		Account:  provider.Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
+	}
+}
