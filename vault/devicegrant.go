@@ -2,21 +2,19 @@ package vault
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
-	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// A device flow (RFC 8628) waits in the store, under provider (blind), the time of
-// the next request, and a random end, so that a restart does not end it.
+// A device flow (RFC 8628) waits in the store until the time of the next request,
+// so that a restart does not end it.
 
 // maxDeviceLifetime is the longest that a device flow is waited for. It is less
 // than what a disconnect remembers.
@@ -39,12 +37,12 @@ func (v *Vault) connectDevice(ctx context.Context, p *provider.Provider, r Conne
 		return ConnectResult{}, err
 	}
 	next := v.now().Add(device.Interval)
-	wait, err := v.deviceOp(p, &storagev1.DeviceFlow{
+	wait, err := v.queuedOp(kindDevices, p, next, &storagev1.DeviceFlow{
 		Session:    []byte(session.storeKey.ID),
 		DeviceCode: device.DeviceCode.Reveal(),
 		Interval:   int64(device.Interval / time.Second),
 		ExpireTime: session.GetExpireTime(),
-	}, next)
+	})
 	if err != nil {
 		return ConnectResult{}, err
 	}
@@ -59,16 +57,6 @@ func (v *Vault) connectDevice(ctx context.Context, p *provider.Provider, r Conne
 		result.ConnectURL = device.VerificationURL
 	}
 	return result, nil
-}
-
-func (v *Vault) deviceOp(p *provider.Provider, flow *storagev1.DeviceFlow, at time.Time) (store.Op, error) {
-	prefix, err := v.blind.provider(p.Name())
-	if err != nil {
-		return store.Op{}, err
-	}
-	var end [keyring.BlindSize]byte
-	_, _ = rand.Read(end[:]) // never fails (crypto/rand)
-	return v.records.put(store.Key{Kind: kindDevices, ID: prefix + timeKey(at) + string(end[:])}, flow, store.Absent)
 }
 
 // workDevice asks once whether the person has decided. The entry goes when they
@@ -124,16 +112,7 @@ func (v *Vault) askDeviceLater(ctx context.Context, p *provider.Provider, rec st
 	}
 	flow.Interval = int64(interval / time.Second)
 	next := v.now().Add(max(interval, provider.RetryAfter(cause)))
-	op, err := v.deviceOp(p, flow, next)
-	if err != nil {
-		return err
-	}
-	_, err = v.store.Commit(ctx, store.Delete(rec.Key, rec.Revision), op)
-	if errors.Is(err, store.ErrConflict) {
-		return nil // another process was faster
-	}
-	v.queues[p.Name()].devices.wakeBy(next)
-	return err
+	return v.requeue(ctx, v.queues[p.Name()].devices, p, rec, next, flow)
 }
 
 func (v *Vault) keepDevice(ctx context.Context, p *provider.Provider, session openSession, grant *storagev1.Grant, gone store.Op) error {

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -39,10 +37,10 @@ type DisconnectResult struct {
 // the same: the refresh finds nothing to store its tokens in.
 const disconnectPatience = 5 * time.Second
 
-// Disconnect deletes the connection, but for its API key, then revokes its tokens where the provider
-// can. Deleting comes first: from that moment on nobody gets them from here,
-// whatever the provider does. Tokens whose revocation is not confirmed are kept,
-// apart from the connection, and the background goes on trying.
+// Disconnect deletes the connection, but for its API key, then revokes its tokens
+// where the provider can. Deleting comes first: from that moment on nobody gets
+// them from here, whatever the provider does. Tokens whose revocation is not
+// confirmed are kept, apart from the connection, and the background goes on trying.
 func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, error) {
 	key, p, err := v.check(key)
 	if err != nil {
@@ -136,17 +134,13 @@ func (v *Vault) deletion(id string, conn *storagev1.Connection, p *provider.Prov
 	ops = append(ops, logged)
 	grants := []*storagev1.Grant{conn.GetGrant(), conn.GetCandidate()}
 	if r, ok := v.unsaved.get(id); ok {
-		grants = append(grants, &storagev1.Grant{
-			AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: conn.GetGrant().GetParams(),
-		})
+		grants = append(grants, r.grant())
 	}
 	for _, g := range grants {
 		if g == nil || !p.MayRevoke() {
 			continue
 		}
-		op, err := v.revocationOp(p, &storagev1.RevocationRequest{
-			Key: conn.GetKey(), AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), Params: g.GetParams(), CreateTime: timestamppb.New(v.now()),
-		}, v.now().Add(revocationHeadStart))
+		op, err := v.revocationOp(p, conn.GetKey(), g, v.now().Add(revocationHeadStart))
 		if err != nil {
 			return nil, nil, err
 		}

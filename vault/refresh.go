@@ -202,6 +202,13 @@ type refreshed struct {
 	asked time.Time
 }
 
+// grant returns the new tokens as a grant that is to be given back.
+func (r refreshed) grant() *storagev1.Grant {
+	return &storagev1.Grant{
+		AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: r.conn.GetGrant().GetParams(),
+	}
+}
+
 // storeRefreshed stores new tokens. Where the store fails for longer than it is
 // worth waiting, they are kept in memory, and stored by whoever comes next: the
 // old refresh token is of no more use.
@@ -274,10 +281,7 @@ func sameGrant(a, b *storagev1.Connection) bool {
 
 // refreshedInVain gives back tokens for which there is no connection any more.
 func (v *Vault) refreshedInVain(ctx context.Context, p *provider.Provider, r refreshed) error {
-	err := v.revokeLater(ctx, p, r.conn.GetKey(), &storagev1.Grant{
-		AccessToken: r.token.AccessToken.Reveal(), RefreshToken: r.token.RefreshToken.Reveal(), Params: r.conn.GetGrant().GetParams(),
-	})
-	return errNotConnected(err)
+	return errNotConnected(v.revokeLater(ctx, p, r.conn.GetKey(), r.grant()))
 }
 
 // afterSuperseded sees to tokens that came for a grant which is no longer there.

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"time"
@@ -10,14 +9,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
-	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
 
-// Tokens to be revoked lie in the store, under provider (blind), time and a random
-// end, until the provider has confirmed it: a restart forgets none.
+// Tokens to be revoked lie in the store until the provider has confirmed it: a
+// restart forgets none.
 
 // revocationHeadStart is how long the background leaves a revocation to whoever
 // has stored it.
@@ -39,15 +37,12 @@ func (r revocation) GetExpireTime() *timestamppb.Timestamp {
 	return timestamppb.New(r.GetCreateTime().AsTime().Add(maxRevocationAge + 24*time.Hour))
 }
 
-// revocationOp returns the Op that has tokens revoked when the time has come.
-func (v *Vault) revocationOp(p *provider.Provider, request *storagev1.RevocationRequest, at time.Time) (store.Op, error) {
-	prefix, err := v.blind.provider(p.Name())
-	if err != nil {
-		return store.Op{}, err
-	}
-	var end [keyring.BlindSize]byte
-	_, _ = rand.Read(end[:]) // never fails (crypto/rand)
-	return v.records.put(store.Key{Kind: kindRevocations, ID: prefix + timeKey(at) + string(end[:])}, request, store.Absent)
+// revocationOp returns the Op that has a grant's tokens revoked when the time has
+// come.
+func (v *Vault) revocationOp(p *provider.Provider, key *storagev1.ConnectionKey, g *storagev1.Grant, at time.Time) (store.Op, error) {
+	return v.queuedOp(kindRevocations, p, at, &storagev1.RevocationRequest{
+		Key: key, AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), Params: g.GetParams(), CreateTime: timestamppb.New(v.now()),
+	})
 }
 
 // revokeLater has the background revoke tokens that belong to no connection.
@@ -56,9 +51,7 @@ func (v *Vault) revokeLater(ctx context.Context, p *provider.Provider, key *stor
 		return nil
 	}
 	now := v.now()
-	op, err := v.revocationOp(p, &storagev1.RevocationRequest{
-		Key: key, AccessToken: g.GetAccessToken(), RefreshToken: g.GetRefreshToken(), Params: g.GetParams(), CreateTime: timestamppb.New(now),
-	}, now)
+	op, err := v.revocationOp(p, key, g, now)
 	if err != nil {
 		return err
 	}
@@ -145,14 +138,5 @@ func (v *Vault) workRevocation(ctx context.Context, p *provider.Provider, rec st
 	v.log.LogAttrs(ctx, slog.LevelWarn, "revocation failed, trying again later", append(attrs, slog.Any("cause", err))...)
 	request.Attempts++
 	at := v.now().Add(max(backoff(request.GetAttempts()), provider.RetryAfter(err)))
-	op, err := v.revocationOp(p, request, at)
-	if err != nil {
-		return err
-	}
-	_, err = v.store.Commit(ctx, store.Delete(rec.Key, rec.Revision), op)
-	if errors.Is(err, store.ErrConflict) {
-		return nil // another process was faster
-	}
-	v.queues[p.Name()].revocations.wakeBy(at)
-	return err
+	return v.requeue(ctx, v.queues[p.Name()].revocations, p, rec, at, request)
 }
