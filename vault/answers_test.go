@@ -94,7 +94,7 @@ func TestWhatAnotherProcessChangesIsSeenAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.store.Commit(t.Context(), store.Delete(store.Key{Kind: kindConnections, ID: id}, store.Any)); err != nil {
+	if _, err := b.store.Commit(t.Context(), store.Delete(connectionKey(id), store.Any)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.GetCredentials(t.Context(), CredentialsRequest{Key: alice}); err == nil || !strings.Contains(err.Error(), "Connect") {

@@ -23,15 +23,11 @@ import (
 // SetAPIKey stores an API key for a connection, in place of the one there was.
 // params are the values for the provider's variables.
 func (v *Vault) SetAPIKey(ctx context.Context, key Key, apiKey secret.String, params map[string]string) (Connection, error) {
-	key, p, err := v.check(key)
+	key, p, id, err := v.named(key)
 	if err != nil {
 		return Connection{}, err
 	}
 	if err := checkAPIKey(p, apiKey, params); err != nil {
-		return Connection{}, err
-	}
-	id, err := v.blind.connection(key)
-	if err != nil {
 		return Connection{}, err
 	}
 	conn, err := v.updateConnection(ctx, id, true, func(c *storagev1.Connection) error {
@@ -70,11 +66,7 @@ func checkAPIKey(p *provider.Provider, apiKey secret.String, params map[string]s
 // DeleteAPIKey deletes the API key of a connection. Where there is no grant
 // either, nothing is left of the connection.
 func (v *Vault) DeleteAPIKey(ctx context.Context, key Key) (Connection, error) {
-	key, _, err := v.check(key)
-	if err != nil {
-		return Connection{}, err
-	}
-	id, err := v.blind.connection(key)
+	key, _, id, err := v.named(key)
 	if err != nil {
 		return Connection{}, err
 	}

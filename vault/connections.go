@@ -30,17 +30,13 @@ type Connection struct {
 
 // GetConnection returns one connection.
 func (v *Vault) GetConnection(ctx context.Context, key Key) (Connection, error) {
-	key, _, err := v.check(key)
+	_, _, id, err := v.named(key)
 	if err != nil {
 		return Connection{}, err
 	}
-	id, err := v.blind.connection(key)
+	conn, err := v.read(ctx, id)
 	if err != nil {
 		return Connection{}, err
-	}
-	conn := new(storagev1.Connection)
-	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn); err != nil {
-		return Connection{}, v.readError(err)
 	}
 	return v.describe(ctx, id, conn)
 }

@@ -41,7 +41,7 @@ func withConnections(t *testing.T, n int) (*Vault, *reads) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		op, err := v.records.put(store.Key{Kind: kindConnections, ID: id}, &storagev1.Connection{
+		op, err := v.records.put(connectionKey(id), &storagev1.Connection{
 			Key: keyRecord(key), Grant: &storagev1.Grant{AccessToken: "t"}, ReauthorizationRequired: i%10 == 0,
 		}, store.Absent)
 		if err != nil {

@@ -96,10 +96,10 @@ func (v *Vault) GetCredentials(ctx context.Context, r CredentialsRequest) (Crede
 	if err := r.check(); err != nil {
 		return Credentials{}, err
 	}
-	rec, err := v.store.Get(ctx, store.Key{Kind: kindConnections, ID: name.id})
+	rec, err := v.store.Get(ctx, connectionKey(name.id))
 	if err != nil {
 		name.answer.forget()
-		return Credentials{}, v.readError(err)
+		return Credentials{}, readError(err)
 	}
 	now, w := v.now(), want{minTTL: r.MinTTL}
 	creds, ok := name.answer.get(rec.Revision, now, w)
@@ -158,8 +158,8 @@ func (v *Vault) keyInstead(ctx context.Context, id string, p *provider.Provider,
 	default:
 		return Credentials{}, cause
 	}
-	current := new(storagev1.Connection)
-	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); err != nil || current.GetApiKey() == nil {
+	current, err := v.read(ctx, id)
+	if err != nil || current.GetApiKey() == nil {
 		return Credentials{}, cause
 	}
 	v.log.LogAttrs(ctx, slog.LevelInfo, "the API key stands in", append(keyAttrs(keyOf(current.GetKey())), slog.Any("cause", cause))...)

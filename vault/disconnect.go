@@ -42,11 +42,7 @@ const disconnectPatience = 5 * time.Second
 // them from here, whatever the provider does. Tokens whose revocation is not
 // confirmed are kept, apart from the connection, and the background goes on trying.
 func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, error) {
-	key, p, err := v.check(key)
-	if err != nil {
-		return DisconnectResult{}, err
-	}
-	id, err := v.blind.connection(key)
+	key, p, id, err := v.named(key)
 	if err != nil {
 		return DisconnectResult{}, err
 	}
@@ -57,7 +53,7 @@ func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, erro
 
 	requests, err := v.deleteConnection(ctx, id, p)
 	if err != nil {
-		return DisconnectResult{}, v.readError(err)
+		return DisconnectResult{}, readError(err)
 	}
 	result := DisconnectResult{NextStep: p.Definition().DisconnectHint}
 	result.Revocation, err = v.revokeNow(ctx, p, requests)
@@ -82,7 +78,7 @@ func (v *Vault) deleteConnection(ctx context.Context, id string, p *provider.Pro
 	if _, release, err := v.store.Lock(patience, connectionLock(id)); err == nil {
 		defer release()
 	}
-	key := store.Key{Kind: kindConnections, ID: id}
+	key := connectionKey(id)
 	for range maxConflicts {
 		conn := new(storagev1.Connection)
 		revision, err := v.records.get(ctx, key, conn)

@@ -105,7 +105,7 @@ func schedule(c *storagev1.Connection, at time.Time) {
 func (v *Vault) workDue(ctx context.Context, p *provider.Provider, entry store.Key) error {
 	at, id := dueEntry(entry.ID)
 	conn := new(storagev1.Connection)
-	_, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn)
+	_, err := v.records.get(ctx, connectionKey(id), conn)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

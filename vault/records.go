@@ -82,6 +82,26 @@ func (r records) put(key store.Key, m proto.Message, expect store.Revision) (sto
 	return store.Put(key, sealed, expect), nil
 }
 
+// connectionKey is the store key of a connection.
+func connectionKey(id string) store.Key { return store.Key{Kind: kindConnections, ID: id} }
+
+// read returns the connection at id, or the error that a caller is told.
+func (v *Vault) read(ctx context.Context, id string) (*storagev1.Connection, error) {
+	conn := new(storagev1.Connection)
+	if _, err := v.records.get(ctx, connectionKey(id), conn); err != nil {
+		return nil, readError(err)
+	}
+	return conn, nil
+}
+
+// readError turns a missing connection into what a caller is told.
+func readError(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return errNotConnected(nil)
+	}
+	return err
+}
+
 // maxConflicts bounds how often a change is tried anew because somebody else's
 // came first. Each conflict means that somebody made progress.
 const maxConflicts = 16
@@ -122,7 +142,7 @@ func (v *Vault) updateConnection(ctx context.Context, id string, create bool, ch
 // changeConnection reads the connection, applies change to it, and returns it
 // with the Ops that store it and what follows from the change.
 func (v *Vault) changeConnection(ctx context.Context, id string, create bool, change func(*storagev1.Connection) error) (*storagev1.Connection, []store.Op, error) {
-	key := store.Key{Kind: kindConnections, ID: id}
+	key := connectionKey(id)
 	before := new(storagev1.Connection)
 	revision, err := v.records.get(ctx, key, before)
 	if errors.Is(err, store.ErrNotFound) && create {

@@ -169,7 +169,7 @@ func (v *Vault) storeIntent(held context.Context, id string, conn *storagev1.Con
 		return nil
 	})
 	if err != nil {
-		return nil, v.readError(err)
+		return nil, readError(err)
 	}
 	return stored, nil
 }
@@ -180,9 +180,9 @@ func (v *Vault) orSuperseding(ctx context.Context, id string, err error) (*stora
 	if !errors.Is(err, errSuperseded) {
 		return nil, err
 	}
-	current := new(storagev1.Connection)
-	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); err != nil {
-		return nil, v.readError(err)
+	current, readErr := v.read(ctx, id)
+	if readErr != nil {
+		return nil, readErr
 	}
 	if current.GetGrant() == nil && current.GetCandidate() == nil {
 		return nil, errNotConnected(err)

@@ -16,17 +16,13 @@ import (
 // Where there is no refresh token (Mailchimp), it asks the provider whether the
 // access token still works, and brings the account's details up to date.
 func (v *Vault) RefreshConnection(ctx context.Context, key Key) (Connection, error) {
-	key, p, err := v.check(key)
+	_, p, id, err := v.named(key)
 	if err != nil {
 		return Connection{}, err
 	}
-	id, err := v.blind.connection(key)
+	conn, err := v.read(ctx, id)
 	if err != nil {
 		return Connection{}, err
-	}
-	conn := new(storagev1.Connection)
-	if _, err := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, conn); err != nil {
-		return Connection{}, v.readError(err)
 	}
 	switch {
 	case conn.GetCandidate() != nil:

@@ -2,14 +2,12 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 
 	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
-	"github.com/tokenvault/tokenvault/vault/store"
 )
 
 // renewals lets all callers of this process who need the same connection renewed
@@ -55,8 +53,8 @@ func (v *Vault) orAtHand(ctx context.Context, id string, w want, err error) (*st
 	if reason := ReasonOf(err); w.newer > 0 || w.ahead || reason != ProviderUnavailable && reason != ProviderMisconfigured {
 		return nil, err
 	}
-	current := new(storagev1.Connection)
-	if _, readErr := v.records.get(ctx, store.Key{Kind: kindConnections, ID: id}, current); readErr != nil || !stillWorks(current, v.now()) {
+	current, readErr := v.read(ctx, id)
+	if readErr != nil || !stillWorks(current, v.now()) {
 		return nil, err
 	}
 	v.log.LogAttrs(ctx, slog.LevelWarn, "refresh failed, the token at hand still works", append(keyAttrs(keyOf(current.GetKey())), slog.Any("cause", err))...)
@@ -121,9 +119,9 @@ func (v *Vault) settleFirst(held context.Context, id string, p *provider.Provide
 	if settleErr == nil {
 		return settled, nil, nil
 	}
-	current := new(storagev1.Connection)
-	if _, err := v.records.get(held, store.Key{Kind: kindConnections, ID: id}, current); err != nil {
-		return nil, nil, v.readError(err)
+	current, err := v.read(held, id)
+	if err != nil {
+		return nil, nil, err
 	}
 	current.Candidate = nil
 	return current, settleErr, nil
@@ -136,21 +134,12 @@ func (v *Vault) lockConnection(ctx context.Context, id string) (held context.Con
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("lock a connection: %w", err)
 	}
-	conn = new(storagev1.Connection)
-	if _, err := v.records.get(held, store.Key{Kind: kindConnections, ID: id}, conn); err != nil {
+	if conn, err = v.read(held, id); err != nil {
 		release()
-		return nil, nil, nil, v.readError(err)
+		return nil, nil, nil, err
 	}
 	return held, release, conn, nil
 }
 
 // connectionLock names a connection's lock.
 func connectionLock(id string) string { return "connection/" + id }
-
-// readError turns a missing connection into what a caller is told.
-func (v *Vault) readError(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return errNotConnected(nil)
-	}
-	return err
-}

@@ -76,7 +76,7 @@ func (v *Vault) runUsage(ctx context.Context) {
 func (v *Vault) flushUsage(ctx context.Context) {
 	ops := make([]store.Op, 0, usageBatch)
 	for id, at := range v.usage.take() {
-		if _, err := v.store.Get(ctx, store.Key{Kind: kindConnections, ID: id}); errors.Is(err, store.ErrNotFound) {
+		if _, err := v.store.Get(ctx, connectionKey(id)); errors.Is(err, store.ErrNotFound) {
 			continue // disconnected meanwhile
 		}
 		op, err := v.records.put(store.Key{Kind: kindUsage, ID: id}, &storagev1.Usage{LastUsedTime: timestamppb.New(at)}, store.Any)

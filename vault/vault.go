@@ -155,6 +155,16 @@ func (v *Vault) check(k Key) (Key, *provider.Provider, error) {
 	return k, p, nil
 }
 
+// named is check for where a connection is meant: it also returns the
+// connection's store key.
+func (v *Vault) named(k Key) (key Key, p *provider.Provider, id string, err error) {
+	if key, p, err = v.check(k); err != nil {
+		return Key{}, nil, "", err
+	}
+	id, err = v.blind.connection(key)
+	return key, p, id, err
+}
+
 // ProviderNames returns the names of the configured providers, sorted.
 func (v *Vault) ProviderNames() []string {
 	names := make([]string, 0, len(v.providers))
