@@ -3,11 +3,11 @@ package vault
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
 // maxReturnURL is the longest return URL, in bytes.
@@ -69,7 +69,7 @@ func checkReturnURL(raw string) error {
 	if u.User != nil || u.Fragment != "" || strings.Contains(raw, "#") {
 		return errors.New("without user name, password or fragment")
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())) {
 		return errors.New("https (http on loopback addresses only)")
 	}
 	if p := u.Path; p != "" && p != "/" && strings.TrimSuffix(p, "/") != path.Clean(p) {
@@ -109,14 +109,4 @@ func withOutcome(returnURL string, reason Reason) string {
 	}
 	u.RawQuery = q.Encode()
 	return u.String()
-}
-
-// isLoopback reports whether a host name is a loopback address. "localhost" is
-// one only by convention, which resolvers need not keep, but browsers do.
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback() && net.ParseIP(host) != nil
 }

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -145,7 +146,7 @@ func dialTarget(addr string) (string, credentials.TransportCredentials, error) {
 		return net.JoinHostPort("127.0.0.1", port), insecure.NewCredentials(), nil
 	case err == nil && ip.IsUnspecified():
 		return net.JoinHostPort("::1", port), insecure.NewCredentials(), nil
-	case host == "localhost", err == nil && ip.IsLoopback():
+	case provider.IsLoopback(host):
 		return addr, insecure.NewCredentials(), nil
 	}
 	return addr, credentials.NewTLS(nil), nil

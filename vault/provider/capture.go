@@ -129,7 +129,7 @@ func sameSite(req *http.Request, via []*http.Request) error {
 		return errors.New("too many redirects")
 	case req.URL.Scheme != first.Scheme || req.URL.Port() != first.Port():
 		return errors.New("redirect to another scheme or port")
-	case host != origin && (isLoopback(origin) || !strings.HasSuffix(host, "."+origin)):
+	case host != origin && (IsLoopback(origin) || !strings.HasSuffix(host, "."+origin)):
 		return errors.New("redirect to another host")
 	}
 	return nil

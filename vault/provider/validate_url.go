@@ -53,7 +53,7 @@ func (c *checker) url(path, raw string, required bool) {
 func (c *checker) scheme(path string, u *url.URL) {
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && IsLoopback(u.Hostname()):
 		if !c.d.AllowPrivateNetwork {
 			c.fail(path, "http on loopback needs allow_private_network: true")
 		}
@@ -62,9 +62,12 @@ func (c *checker) scheme(path string, u *url.URL) {
 	}
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host name is a loopback address, where http will
+// do. "localhost" is one only by convention, which resolvers need not keep, but
+// browsers do. An address with a zone is none.
+func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
+	return host == "localhost" || err == nil && addr.IsLoopback() && addr.Zone() == ""
 }
 
 // place returns where the i-th name stands.

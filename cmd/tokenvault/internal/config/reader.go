@@ -95,10 +95,8 @@ func (r *reader) publicURL(value, httpAddress string) string {
 		r.fail(path, "write where browsers reach this vault, without a path: https://connect.example.com")
 		return value
 	}
-	if u.Scheme != "https" {
-		if addr, err := netip.ParseAddr(u.Hostname()); u.Scheme != "http" || (u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())) {
-			r.fail(path, "must begin with https:// (http:// on loopback addresses only)")
-		}
+	if u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())) {
+		r.fail(path, "must begin with https:// (http:// on loopback addresses only)")
 	}
 	return strings.TrimSuffix(value, "/")
 }
