@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -22,8 +21,6 @@ import (
 const SessionLifetime = 10 * time.Minute
 
 const (
-	maxScopes    = 100
-	maxScope     = 256 // bytes
 	maxLoginHint = 256 // bytes
 	// maxOpenings is how often a link can be opened. Whoever has a link makes
 	// the vault write with every opening.
@@ -146,15 +143,12 @@ func (v *Vault) newSession(r ConnectRequest, lifetime time.Duration) (newSession
 	return s, op, err
 }
 
-// scopeToken is RFC 6749, section 3.3.
-var scopeToken = regexp.MustCompile(`\A[\x21\x23-\x5B\x5D-\x7E]+\z`)
-
 func checkScopes(reason Reason, field string, scopes []string) error {
-	if len(scopes) > maxScopes {
+	if len(scopes) > provider.MaxScopes {
 		return invalid(reason, field, "at most 100")
 	}
 	for _, scope := range scopes {
-		if len(scope) > maxScope || !scopeToken.MatchString(scope) {
+		if !provider.ValidScope(scope) {
 			return invalid(reason, field, "each 1 to 256 printable ASCII characters without spaces, quotes and backslashes")
 		}
 	}

@@ -224,7 +224,7 @@ func scopes(v any) []string {
 	}
 	valid := out[:0]
 	for _, scope := range out {
-		if scopeToken.MatchString(scope) && len(valid) < maxScopes {
+		if ValidScope(scope) && len(valid) < MaxScopes {
 			valid = append(valid, scope)
 		}
 	}

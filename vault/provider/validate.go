@@ -15,11 +15,11 @@ type FieldError struct {
 	Problem string // what is wrong and what to write
 }
 
-// Limits of a definition.
-const (
-	maxScopes   = 100
-	maxMetadata = 32
-)
+// MaxScopes is how many scopes a definition has, or a request asks for, at most.
+const MaxScopes = 100
+
+// maxMetadata is how many values a definition captures at most.
+const maxMetadata = 32
 
 // checker gathers problems.
 type checker struct {
@@ -155,11 +155,11 @@ func (c *checker) refresh() {
 }
 
 func (c *checker) scopes(path string, scopes []string) {
-	if len(scopes) > maxScopes {
-		c.fail(path, "at most %d", maxScopes)
+	if len(scopes) > MaxScopes {
+		c.fail(path, "at most %d", MaxScopes)
 	}
 	for _, scope := range scopes {
-		if !scopeToken.MatchString(scope) {
+		if !ValidScope(scope) {
 			c.fail(path, "each is printable ASCII without spaces, quotes and backslashes; write a list, [one, two]")
 			return
 		}
@@ -168,6 +168,10 @@ func (c *checker) scopes(path string, scopes []string) {
 
 // scopeToken is RFC 6749, section 3.3.
 var scopeToken = regexp.MustCompile(`\A[\x21\x23-\x5B\x5D-\x7E]{1,256}\z`)
+
+// ValidScope reports whether a text is one scope (RFC 6749, section 3.3), of 1 to
+// 256 bytes.
+func ValidScope(scope string) bool { return scopeToken.MatchString(scope) }
 
 // reserved are the parameters that the vault sets itself.
 func reserved() []string {
