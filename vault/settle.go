@@ -68,7 +68,7 @@ func capture(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (pro
 	if !p.HasCapture() {
 		return provider.Captured{}, nil
 	}
-	return p.CaptureWith(ctx, secret.New(g.GetAccessToken()), told(g))
+	return p.Capture(ctx, secret.New(g.GetAccessToken()), told(g))
 }
 
 // checkAccount refuses a candidate of another account than the connection's.

@@ -32,16 +32,10 @@ type Captured struct {
 // maxValue is the longest captured value, in bytes.
 const maxValue = 1024
 
-// Capture is CaptureWith for a definition that asks nothing of the token
-// response.
-func (p *Provider) Capture(ctx context.Context, accessToken secret.String) (Captured, error) {
-	return p.CaptureWith(ctx, accessToken, Captured{})
-}
-
-// CaptureWith tells whose token it is: it asks the provider, as the definition's
+// Capture tells whose token it is: it asks the provider, as the definition's
 // after_connect says, and adds what the token response has told, and the
 // connection's variables. The error names the field at fault, never its value.
-func (p *Provider) CaptureWith(ctx context.Context, accessToken secret.String, told Captured) (Captured, error) {
+func (p *Provider) Capture(ctx context.Context, accessToken secret.String, told Captured) (Captured, error) {
 	var document any
 	if after := p.definition.AfterConnect; after != nil {
 		body, err := p.fetch(ctx, after, accessToken, told)

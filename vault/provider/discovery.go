@@ -80,12 +80,6 @@ func (d discovered) answer() (metadata, error) {
 	return d.metadata, nil
 }
 
-// peek returns what is known already.
-func (d *discoverer) peek(issuer string) (m metadata, ok bool) {
-	known := d.knownOf(issuer)
-	return known.metadata, !known.got.IsZero()
-}
-
 // lookUp returns an issuer's metadata. However many ask at once, the provider is
 // asked once; while it is down, what it told last serves.
 func (d *discoverer) lookUp(ctx context.Context, issuer string) (metadata, error) {

@@ -115,9 +115,6 @@ func TestAnIssuerAloneSuffices(t *testing.T) {
 			if n := s.lookUps(); n > 2 {
 				t.Errorf("%d look-ups, want one for each place", n)
 			}
-			if p.AuthorizationURL(AuthorizationRequest{}) != "" {
-				t.Error("there is an authorization URL without asking")
-			}
 		})
 	}
 }
@@ -193,9 +190,6 @@ func TestIssIsRequiredWhereTheMetadataSaysSo(t *testing.T) {
 			p := newDiscovered(t, &authorizationServer{answers: map[string]string{oidcPath: metadataOf("id.example", row.more)}}, nil)
 			if err := p.VerifyIssuer(t.Context(), row.iss); (err == nil) != row.want {
 				t.Errorf("error = %v, want none: %v", err, row.want)
-			}
-			if err := p.CheckIssuer(row.iss); (err == nil) != row.want {
-				t.Errorf("by what is known: error = %v, want none: %v", err, row.want)
 			}
 		})
 	}

@@ -128,19 +128,6 @@ func (p *Provider) VerifyIssuer(ctx context.Context, iss string) error {
 	if err != nil {
 		return err
 	}
-	return e.checkIssuer(iss)
-}
-
-// CheckIssuer is VerifyIssuer by what is known without asking the provider.
-func (p *Provider) CheckIssuer(iss string) error {
-	e := p.definition.endpoints()
-	if m, ok := p.discovery.peek(e.Issuer); ok && p.definition.discovers() {
-		e.TellsIssuer = m.TellsIssuer
-	}
-	return e.checkIssuer(iss)
-}
-
-func (e Endpoints) checkIssuer(iss string) error {
 	switch {
 	case iss == "" && e.TellsIssuer:
 		return errors.New("the answer lacks iss, which the provider says it always has")

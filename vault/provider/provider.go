@@ -192,7 +192,7 @@ func (p *Provider) Definition() Definition { return p.definition }
 func (p *Provider) HasOAuth() bool { return p.definition.HasOAuth() && p.config.ClientID != "" }
 
 // HasCapture reports whether there is something to know of a connection besides
-// its tokens: [Provider.CaptureWith] tells it.
+// its tokens: [Provider.Capture] tells it.
 func (p *Provider) HasCapture() bool {
 	d := p.definition
 	return d.AfterConnect != nil || len(d.TokenCapture) > 0 || len(d.Variables) > 0 || d.Account != AccountPointers{}
@@ -226,15 +226,6 @@ func (p *Provider) Authorize(ctx context.Context, r AuthorizationRequest) (strin
 		return "", &Error{Kind: Misconfigured, Op: "authorization request", Err: ErrNotSupported}
 	}
 	return p.oauth(e).AuthCodeURL(r.State, p.authorizeOptions(r)...), nil
-}
-
-// AuthorizationURL is Authorize for a provider whose definition has its
-// endpoints. For any other, it returns nothing.
-func (p *Provider) AuthorizationURL(r AuthorizationRequest) string {
-	if p.ready() != nil || p.definition.discovers() {
-		return ""
-	}
-	return p.oauth(p.definition.endpoints()).AuthCodeURL(r.State, p.authorizeOptions(r)...)
 }
 
 func (p *Provider) authorizeOptions(r AuthorizationRequest) []oauth2.AuthCodeOption {

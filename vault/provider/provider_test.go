@@ -99,7 +99,7 @@ func TestSecretsAreNotSentAfterARedirect(t *testing.T) {
 	if _, err := p.Exchange(t.Context(), secret.New("code"), provider.NewVerifier()); err == nil {
 		t.Error("a redirecting token endpoint was followed")
 	}
-	if _, err := p.Capture(t.Context(), secret.New("at")); err == nil {
+	if _, err := p.Capture(t.Context(), secret.New("at"), provider.Captured{}); err == nil {
 		t.Error("a redirect to another host was followed with the token")
 	}
 	if err := p.Revoke(t.Context(), provider.Token{AccessToken: secret.New("at")}); err == nil {
@@ -153,7 +153,7 @@ func TestTheLookUpFollowsARedirectOnItsHost(t *testing.T) {
 		}
 		answer(200, `{"dc":"us6","id":12345678901234567890,"login":{"name":"Ada"}}`)(w, r)
 	}, nil)
-	got, err := p.Capture(t.Context(), secret.New("at"))
+	got, err := p.Capture(t.Context(), secret.New("at"), provider.Captured{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestACaptureThatDoesNotFitIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(t, answer(200, body), nil)
-			if got, err := p.Capture(t.Context(), secret.New("at")); err == nil {
+			if got, err := p.Capture(t.Context(), secret.New("at"), provider.Captured{}); err == nil {
 				t.Errorf("captured %+v", got)
 			}
 		})
@@ -186,7 +186,11 @@ func TestTheAuthorizationRequest(t *testing.T) {
 		d.ScopeSeparator = ","
 		d.AuthorizeParams = map[string]string{"access_type": "offline"}
 	})
-	u, err := url.Parse(p.AuthorizationURL(provider.AuthorizationRequest{State: "s", Verifier: provider.NewVerifier(), LoginHint: "ada@example.com"}))
+	location, err := p.Authorize(t.Context(), provider.AuthorizationRequest{State: "s", Verifier: provider.NewVerifier(), LoginHint: "ada@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(location)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func TestTheTokenResponseIsCapturedToo(t *testing.T) {
 			if err != nil || token.AccessToken.Reveal() != "at" {
 				t.Fatalf("an issued token is lost: %v", err)
 			}
-			got, err := p.CaptureWith(t.Context(), token.AccessToken, token.Captured)
+			got, err := p.Capture(t.Context(), token.AccessToken, token.Captured)
 			if (err != nil) != row.err {
 				t.Fatalf("error = %v", err)
 			}
@@ -90,12 +90,12 @@ func TestTheLookUpGoesWhereTheTokenResponseSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := Captured{Metadata: map[string]string{"api_domain": "https://acme.crm.example.com"}}
-	if _, err := p.CaptureWith(t.Context(), secret.New("at"), told); err != nil || asked != "https://acme.crm.example.com/me" {
+	if _, err := p.Capture(t.Context(), secret.New("at"), told); err != nil || asked != "https://acme.crm.example.com/me" {
 		t.Errorf("asked %q, error %v", asked, err)
 	}
 	for _, domain := range []string{"", "https://evil.example", "https://a.crm.example.com/"} {
 		asked = ""
-		if _, err := p.CaptureWith(t.Context(), secret.New("at"), Captured{Metadata: map[string]string{"api_domain": domain}}); err == nil || asked != "" {
+		if _, err := p.Capture(t.Context(), secret.New("at"), Captured{Metadata: map[string]string{"api_domain": domain}}); err == nil || asked != "" {
 			t.Errorf("with %q: asked %q, error %v", domain, asked, err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestTheLookUpIsMadeAsTheDefinitionSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.Capture(t.Context(), secret.New("at")); err != nil {
+			if _, err := p.Capture(t.Context(), secret.New("at"), Captured{}); err != nil {
 				t.Fatal(err)
 			}
 			got.Header.Del("User-Agent")

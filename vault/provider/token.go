@@ -30,7 +30,7 @@ type Token struct {
 	RefreshLifetime time.Duration
 	Scopes          []string // nil: not said
 	// Captured is what the answer told besides, as the definition's token_capture
-	// and account ask for, of values that have their form. [Provider.CaptureWith]
+	// and account ask for, of values that have their form. [Provider.Capture]
 	// says whether something is missing; so it has to be kept with the token.
 	Captured Captured
 	// Partial: the answer broke off, and what is not here may have been in it.

@@ -75,7 +75,7 @@ func TestVariablesFillTheURLsOfOneConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	captured, err := acme.CaptureWith(t.Context(), token.AccessToken, token.Captured)
+	captured, err := acme.Capture(t.Context(), token.AccessToken, token.Captured)
 	if err != nil || captured.Metadata["shop"] != "acme" {
 		t.Errorf("captured %+v, error %v; want the shop among the metadata", captured, err)
 	}

@@ -91,7 +91,7 @@ func consent(t *testing.T, p *provider.Provider) provider.Captured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	captured, err := p.CaptureWith(t.Context(), token.AccessToken, token.Captured)
+	captured, err := p.Capture(t.Context(), token.AccessToken, token.Captured)
 	if err != nil {
 		t.Fatal(err)
 	}
