@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -163,16 +162,6 @@ func (v *Vault) named(k Key) (key Key, p *provider.Provider, id string, err erro
 	}
 	id, err = v.blind.connection(key)
 	return key, p, id, err
-}
-
-// ProviderNames returns the names of the configured providers, sorted.
-func (v *Vault) ProviderNames() []string {
-	names := make([]string, 0, len(v.providers))
-	for name := range v.providers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // detachedTime bounds what is done for a caller but must not end with the

@@ -48,12 +48,16 @@ func serve(cmd *cobra.Command, c *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return joinClose(err, s)
 	}
+	var providers []string
+	for _, p := range s.vault.ListProviders(nil) {
+		providers = append(providers, p.Name)
+	}
 	log.Warn("binding is link: whoever has a link can finish its flow; use it for development")
 	log.Info("serving",
 		slog.String("grpc", grpcListener.Addr().String()),
 		slog.String("http", httpListener.Addr().String()),
 		slog.String("public_url", c.PublicURL),
-		slog.Any("providers", s.vault.ProviderNames()))
+		slog.Any("providers", providers))
 	err = s.run(ctx, grpcListener, httpListener)
 	log.Info("stopped")
 	return err
