@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -51,16 +50,17 @@ func checkAPIKey(p *provider.Provider, apiKey secret.String, params map[string]s
 		return err
 	}
 	_, err = bound.APIKeyMetadata(apiKey)
+	var fault *provider.APIKeyError
 	switch {
 	case errors.Is(err, provider.ErrNotSupported):
 		return &Error{
 			Reason:  APIKeyNotSupported,
 			Message: fmt.Sprintf("%s is not used with API keys here. Call Connect, or ask the operator to add api_key to the provider's definition.", p.DisplayName()),
 		}
-	case err != nil:
-		return invalid(InvalidAPIKey, "api_key", strings.TrimPrefix(err.Error(), "provider: "))
+	case errors.As(err, &fault):
+		return invalid(InvalidAPIKey, "api_key", fault.Problem)
 	}
-	return nil
+	return err
 }
 
 // DeleteAPIKey deletes the API key of a connection. Where there is no grant

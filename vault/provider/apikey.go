@@ -2,7 +2,6 @@ package provider
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -16,9 +15,17 @@ const keyGroup = "api_key"
 // HasAPIKey reports whether the provider's API takes API keys.
 func (p *Provider) HasAPIKey() bool { return p.definition.APIKey != nil }
 
+// APIKeyError says what is wrong with an API key. It does not repeat the key.
+type APIKeyError struct {
+	Problem string // what is wrong and what to give
+}
+
+// Error implements error.
+func (e *APIKeyError) Error() string { return "provider: " + e.Problem }
+
 // APIKeyMetadata checks an API key's form and returns what it tells, such as a
-// data centre. The error does not repeat the key. It is ErrNotSupported where
-// the definition knows no API keys.
+// data centre. The error is an [*APIKeyError], or ErrNotSupported where the
+// definition knows no API keys.
 func (p *Provider) APIKeyMetadata(key secret.String) (map[string]string, error) {
 	if !p.HasAPIKey() {
 		return nil, ErrNotSupported
@@ -79,7 +86,7 @@ func (k *APIKey) authorization() string {
 func (p *Provider) takeApart(key secret.String) (proper string, metadata map[string]string, err error) {
 	text := key.Reveal()
 	if text == "" || len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", nil, errors.New("provider: an API key has 1 to 16384 printable ASCII characters, without spaces")
+		return "", nil, &APIKeyError{Problem: "an API key has 1 to 16384 printable ASCII characters, without spaces"}
 	}
 	metadata = maps.Clone(p.params)
 	if metadata == nil {
@@ -90,7 +97,7 @@ func (p *Provider) takeApart(key secret.String) (proper string, metadata map[str
 	}
 	groups := p.keyPattern.FindStringSubmatch(text)
 	if groups == nil {
-		return "", nil, fmt.Errorf("provider: the API key does not have the form of those of %s: it must match %s", p.DisplayName(), p.definition.APIKey.Pattern)
+		return "", nil, &APIKeyError{Problem: fmt.Sprintf("the API key does not have the form of those of %s: it must match %s", p.DisplayName(), p.definition.APIKey.Pattern)}
 	}
 	proper = text
 	for i, name := range p.keyPattern.SubexpNames() {
