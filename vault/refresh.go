@@ -22,7 +22,7 @@ import (
 //
 //  1. What an earlier refresh has left is settled: tokens that could not be
 //     stored are stored; a refresh whose end is not known is asked again within
-//     the provider's grace, or given up (settle.go has the same for candidates).
+//     the provider's grace, or given up.
 //  2. An intent is stored, durably.
 //  3. The refresh token is used, on a context that nobody can cut short.
 //  4. The new tokens are stored, in place of those that the refresh began with
@@ -43,7 +43,7 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 	if r, ok := v.unsaved.get(id); ok {
 		return v.storeRefreshed(ctx, id, p, r)
 	}
-	err := v.mayRefresh(held, id, p, conn)
+	err := v.settleEarlier(held, id, p, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (v *Vault) refresh(ctx, held context.Context, id string, p *provider.Provid
 		return nil, refusedByBreaker(p, err)
 	}
 	// It may have been a long wait, longer than a grace.
-	if err := v.mayRefresh(held, id, p, conn); err != nil {
+	if err := v.settleEarlier(held, id, p, conn); err != nil {
 		b.abandon()
 		return nil, err
 	}
@@ -88,17 +88,12 @@ func renewGrant(ctx context.Context, p *provider.Provider, g *storagev1.Grant) (
 	return p.Refresh(ctx, secret.New(g.GetRefreshToken()))
 }
 
-// mayRefresh looks at what earlier refreshes have left. It returns an error where
-// the refresh token must not be used now.
-func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) error {
+// settleEarlier settles what earlier refreshes have left. It returns an error where
+// the refresh token must not be used now. Where it must never be used again, it has
+// marked the connection as dead; where it may be later, it has put that off.
+func (v *Vault) settleEarlier(held context.Context, id string, p *provider.Provider, conn *storagev1.Connection) error {
 	g, now := conn.GetGrant(), v.now()
-	if wait := timeOf(conn.GetRefreshNotBefore()).Sub(now); wait > 0 && !isDue(conn, now) {
-		cause := errors.New("not asked before the pause after earlier failures is over")
-		told := unavailable(p, cause)
-		if conn.GetRefreshMisconfigured() {
-			told = misconfigured(p, cause)
-		}
-		told.RetryAfter = wait
+	if told := heldOff(p, conn, now); told != nil {
 		return told
 	}
 	if g.GetRotation() == storagev1.Grant_ROTATION_KEPT {
@@ -120,6 +115,22 @@ func (v *Vault) mayRefresh(held context.Context, id string, p *provider.Provider
 		return unavailable(p, fmt.Errorf("an answer was lost; the refresh token is not used again before %s", end.UTC().Format(time.RFC3339)))
 	}
 	return nil
+}
+
+// heldOff returns what callers are told during the pause after failed refreshes, or
+// nil where it is over. The background goes by the time that the connection is due.
+func heldOff(p *provider.Provider, conn *storagev1.Connection, now time.Time) *Error {
+	wait := timeOf(conn.GetRefreshNotBefore()).Sub(now)
+	if wait <= 0 || isDue(conn, now) {
+		return nil
+	}
+	cause := errors.New("not asked before the pause after earlier failures is over")
+	told := unavailable(p, cause)
+	if conn.GetRefreshMisconfigured() {
+		told = misconfigured(p, cause)
+	}
+	told.RetryAfter = wait
+	return told
 }
 
 // intentIsOf reports whether an intent is about the grant that the connection has.
