@@ -90,8 +90,8 @@ func (b *breaker) enter(ctx context.Context, now func() time.Time) error {
 	return nil
 }
 
-// refusal returns why nobody is let in now, with b.mu held. While the provider is
-// taken to be down, one request at a time finds out whether it still is.
+// refusal returns why nobody is let in now, with b.mu held: the pause after failures
+// is not over. How many are let in at once after it is for limit to say.
 func (b *breaker) refusal(now time.Time) error {
 	if wait := b.until.Sub(now); wait > 0 {
 		return &errBroken{cause: b.cause, retryAfter: wait}

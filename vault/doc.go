@@ -4,10 +4,12 @@
 // # Model
 //
 // A connection is named by tenant, subject, provider and label. It holds at most
-// one grant, which serves callers, and at most one candidate: a grant fresh from
-// a person's consent, stored before anything else could fail, and put into
-// service once the provider has told whose account it is. A candidate of another
-// account than the connection's is dropped, and the grant goes on as it was.
+// one grant, which serves callers; at most one candidate: a fresh grant, stored
+// before anything else could fail, and put into service once the provider has
+// told whose account it is; and at most one API key, which serves where the grant
+// does not. A candidate of another account than the connection's is dropped, and
+// the grant goes on as it was. Grant and API key know nothing of each other:
+// each is set and deleted without the other.
 //
 //	            Connect          Authorize           Callback
 //	(program) ---------> session ---------> flow -------------> candidate
@@ -18,16 +20,27 @@
 //	                                                                |
 //	   refreshed ahead of its end, once for all who ask <-----------+
 //
+// There are two more ways to a candidate. With a device code the person consents
+// somewhere else, and the background asks the provider whether they have. With
+// client credentials there is no person: Connect asks the provider at once.
+//
 // # States
 //
-//	CONNECTED ----------- grant dead, or ended without ----> REAUTHORIZATION_REQUIRED
-//	    |                 a refresh token                           |
-//	    | ends within 7 days,                                       | Connect again
-//	    | nothing to refresh with                                   v
-//	EXPIRING_SOON                                               CONNECTED
+//	        SetAPIKey                          DeleteAPIKey
+//	(none) -----------> DISCONNECTED (API key) ------------> (none)
+//	   |                      |
+//	   +--- flow finished ----+
+//	               |
+//	               v
+//	           CONNECTED ----- grant dead, or ended and ----> REAUTHORIZATION_REQUIRED
+//	            ^  |           not to be refreshed               ^         |
+//	     flow   |  | ends for good                               |         | flow
+//	   finished |  v within 7 days                               |         v finished
+//	          EXPIRING_SOON ---------- ended --------------------+     CONNECTED
 //
-// Disconnect deletes a connection in every state. Links that were made before do
-// not bring it back.
+// Disconnect deletes grant and candidate, and so ends the connection, except that
+// an API key stays: then the connection is DISCONNECTED. Links that were made
+// before do not bring the grant back.
 //
 // # Refreshing
 //
@@ -36,10 +49,12 @@
 //
 // What a process that was stopped has left open (an intent without new tokens) is
 // settled by whoever takes the lock next: asked again within the provider's
-// grace, and else said to be lost. A process that goes on after an answer was
-// lost does the same, except that past the grace it leaves the refresh token
-// alone while the access token works, and then tries: there is nothing left to
-// lose. Tokens that the store would not take are kept in memory until it does.
+// grace, or where the provider is known not to replace refresh tokens, and else
+// taken to be lost, whether or not the request was ever sent. A process that goes
+// on after an answer was lost does the same, except that past the grace it leaves
+// the refresh token alone while the access token works, and then tries: there is
+// nothing left to lose. Tokens that the store would not take are kept in memory
+// until it does.
 //
 // The background refreshes at 80 % of a token's life, give or take 5, by an index
 // in the store that moves with the connections. A breaker before each provider
@@ -48,13 +63,16 @@
 // # Promises
 //
 // Everything is checked before a code is redeemed: the state (one use), the
-// browser that brings it, the provider it belongs to, the issuer, the session,
-// and that nobody has disconnected since. Tokens are stored before anything else
-// is done with them. Nothing cuts a request with a code or a refresh token short
-// but its own time limit. Only the provider's word that a grant is dead, or the
-// certainty that its tokens were lost, marks a connection. Tokens to be revoked
-// lie in the store until the provider has confirmed it, for a week at most.
-// Watchers get every change once, as it was written with the change itself.
+// browser that brings it, the provider it belongs to, the issuer, the session, and
+// that nobody has disconnected since. Tokens are stored before anything else is
+// done with them. Nothing cuts a request with a code or a refresh token short but
+// its own time limit. No failure of the provider marks a connection as in need of
+// its person: only the provider's word that the grant is dead, its end where there
+// is nothing to refresh it with, a refresh left open past the provider's grace,
+// whose tokens may be lost, and a candidate that came to nothing where there is no
+// grant. Tokens to be revoked lie in the store until the provider has confirmed
+// it, for a week at most. Watchers get every change once, as it was written with
+// the change itself.
 //
 // # Errors
 //
