@@ -147,7 +147,7 @@ const (
 	ConnectionStatus_CONNECTION_STATUS_CONNECTED ConnectionStatus = 1
 	// It will stop working within 7 days unless the person connects again.
 	ConnectionStatus_CONNECTION_STATUS_EXPIRING_SOON ConnectionStatus = 2
-	// The grant is dead: the person has to connect again.
+	// The grant is dead, or has ended: the person has to connect again.
 	ConnectionStatus_CONNECTION_STATUS_REAUTHORIZATION_REQUIRED ConnectionStatus = 3
 	// There is no OAuth grant. With has_api_key, the key serves.
 	ConnectionStatus_CONNECTION_STATUS_DISCONNECTED ConnectionStatus = 5
@@ -208,9 +208,9 @@ const (
 	ConnectionEvent_CONNECTION_EVENT_CONNECTED ConnectionEvent = 2
 	// There are new tokens.
 	ConnectionEvent_CONNECTION_EVENT_REFRESHED ConnectionEvent = 3
-	// The grant is dead.
+	// The person has to connect again.
 	ConnectionEvent_CONNECTION_EVENT_REAUTHORIZATION_REQUIRED ConnectionEvent = 4
-	// The connection was deleted.
+	// The grant was deleted. An API key, if there is one, stays.
 	ConnectionEvent_CONNECTION_EVENT_DISCONNECTED ConnectionEvent = 5
 	// There is an API key, or another one.
 	ConnectionEvent_CONNECTION_EVENT_API_KEY_SET ConnectionEvent = 6
@@ -622,7 +622,7 @@ type GetCredentialsResponse struct {
 	// Who the connection is at the provider. Absent where that is not known.
 	Account *Account         `protobuf:"bytes,7,opt,name=account,proto3" json:"account,omitempty"`
 	Source  CredentialSource `protobuf:"varint,8,opt,name=source,proto3,enum=tokenvault.v1.CredentialSource" json:"source,omitempty"`
-	// Counts every stored change of the connection's tokens.
+	// Counts every stored change of the connection's tokens and of its API key.
 	Generation    int64 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -936,7 +936,7 @@ type Connection struct {
 	Scopes   []string          `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	Account  *Account          `protobuf:"bytes,10,opt,name=account,proto3" json:"account,omitempty"`
 	Metadata map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Counts every stored change of the connection's tokens.
+	// Counts every stored change of the connection's tokens and of its API key.
 	Generation int64 `protobuf:"varint,13,opt,name=generation,proto3" json:"generation,omitempty"`
 	// What went wrong last and what to do about it, in a sentence. Empty: nothing.
 	Problem string `protobuf:"bytes,14,opt,name=problem,proto3" json:"problem,omitempty"`

@@ -49,7 +49,8 @@ const (
 type VaultServiceClient interface {
 	// Connect begins an OAuth flow and returns the link that the person opens in
 	// a browser. It changes nothing about a connection that is already there:
-	// only a finished flow does.
+	// only a finished flow does. With client credentials there is no flow, and the
+	// connection is made at once.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
 	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
@@ -57,8 +58,8 @@ type VaultServiceClient interface {
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
-	// to end is refreshed first, once for all who ask. It has no REST binding by
-	// design: credentials leave only over the authenticated gRPC listener.
+	// to end is refreshed first, once for all who ask. There is no HTTP route to
+	// it: credentials leave the vault over its authenticated gRPC listener alone.
 	//
 	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, PROVIDER_UNAVAILABLE (with
 	// RetryInfo), PROVIDER_MISCONFIGURED, SCOPES_MISSING (metadata
@@ -236,7 +237,8 @@ func (c *vaultServiceClient) DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyR
 type VaultServiceServer interface {
 	// Connect begins an OAuth flow and returns the link that the person opens in
 	// a browser. It changes nothing about a connection that is already there:
-	// only a finished flow does.
+	// only a finished flow does. With client credentials there is no flow, and the
+	// connection is made at once.
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
 	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
@@ -244,8 +246,8 @@ type VaultServiceServer interface {
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
-	// to end is refreshed first, once for all who ask. It has no REST binding by
-	// design: credentials leave only over the authenticated gRPC listener.
+	// to end is refreshed first, once for all who ask. There is no HTTP route to
+	// it: credentials leave the vault over its authenticated gRPC listener alone.
 	//
 	// Errors: NOT_CONNECTED, REAUTHORIZATION_REQUIRED, PROVIDER_UNAVAILABLE (with
 	// RetryInfo), PROVIDER_MISCONFIGURED, SCOPES_MISSING (metadata

@@ -386,18 +386,20 @@ func (x *ConnectionKey) GetLabel() string {
 type Connection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   *ConnectionKey         `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Counts every stored change of grant. 0: there has been none yet.
+	// Counts every stored change of the grant and of the API key. 0: there has been
+	// none yet.
 	Generation int64 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The grant that serves callers. Absent until the first one is accepted.
 	Grant *Grant `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
-	// A grant fresh from the person's consent, stored before anything else could
-	// fail, and not in service until the provider has told whose it is.
+	// A fresh grant, stored before anything else could fail, and not in service
+	// until the provider has told whose it is.
 	Candidate       *Grant                 `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	ConnectTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=connect_time,json=connectTime,proto3" json:"connect_time,omitempty"`
 	LastRefreshTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_refresh_time,json=lastRefreshTime,proto3" json:"last_refresh_time,omitempty"`
 	Account         *Account               `protobuf:"bytes,7,opt,name=account,proto3" json:"account,omitempty"`
 	Metadata        map[string]string      `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Set when the provider has declared the grant dead.
+	// Set when only the person can help: the provider has declared the grant dead,
+	// its tokens may be lost, it has ended, or the first candidate came to nothing.
 	ReauthorizationRequired bool `protobuf:"varint,9,opt,name=reauthorization_required,json=reauthorizationRequired,proto3" json:"reauthorization_required,omitempty"`
 	// What went wrong last and what to do, in a sentence for people.
 	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
@@ -1175,7 +1177,7 @@ func (x *Due) GetConnection() []byte {
 	return nil
 }
 
-// RevocationRequest holds tokens of a connection that is gone, which the
+// RevocationRequest holds tokens that serve no connection any more, which the
 // provider has not confirmed to have revoked.
 type RevocationRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1419,7 +1421,8 @@ type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Event Change_Event           `protobuf:"varint,1,opt,name=event,proto3,enum=tokenvault.storage.v1.Change_Event" json:"event,omitempty"`
 	Time  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// The connection after the change, without its tokens.
+	// The connection after the change, or before it for DISCONNECTED; without its
+	// tokens.
 	Connection *Connection `protobuf:"bytes,3,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Its status then, as the engine numbers them.
 	Status        int32 `protobuf:"varint,4,opt,name=status,proto3" json:"status,omitempty"`
