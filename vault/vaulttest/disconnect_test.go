@@ -49,8 +49,11 @@ func (d *dawdling) Lock(ctx context.Context, name string) (context.Context, func
 }
 
 func TestNothingComesBackAfterDisconnect(t *testing.T) {
+	connections := 10_000
+	if testing.Short() {
+		connections = 1000
+	}
 	synctest.Test(t, func(t *testing.T) {
-		const connections = 10_000
 		slow := &dawdling{}
 		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{WrapStore: func(s store.Store) store.Store { slow.Store = s; return slow }})
 		names := subjects(connections)
