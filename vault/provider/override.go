@@ -1,6 +1,9 @@
 package provider
 
-import "maps"
+import (
+	"cmp"
+	"maps"
+)
 
 // Override returns d with every field replaced that over sets. What d sets can
 // be changed but not unset, except for maps and lists, where an empty one (not a
@@ -75,10 +78,7 @@ func merge[T any](all, over map[string]T) map[string]T {
 // override leaves both of its operands as they are.
 func (a *AfterConnect) override(over *AfterConnect) *AfterConnect {
 	if a == nil || over == nil {
-		if over != nil {
-			return over
-		}
-		return a
+		return cmp.Or(over, a)
 	}
 	merged := *a
 	set(&merged.URL, over.URL)
@@ -93,10 +93,7 @@ func (a *AfterConnect) override(over *AfterConnect) *AfterConnect {
 // override leaves both of its operands as they are.
 func (k *APIKey) override(over *APIKey) *APIKey {
 	if k == nil || over == nil {
-		if over != nil {
-			return over
-		}
-		return k
+		return cmp.Or(over, k)
 	}
 	merged := *k
 	set(&merged.Pattern, over.Pattern)
