@@ -24,15 +24,8 @@ the vault does that.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Subject, req.Provider = args[0], args[1]
 			name := nameOf(req.Subject, req.Provider, req.Label)
-			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
-				resp, err := c.RefreshConnection(ctx, req)
-				if err != nil {
-					return err
-				}
-				if client.json {
-					return printJSON(cmd.OutOrStdout(), resp)
-				}
-				return printConnection(cmd.OutOrStdout(), resp.GetConnection())
+			return client.showConnection(cmd, name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) (connectionAnswer, error) {
+				return c.RefreshConnection(ctx, req)
 			})
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -27,21 +28,34 @@ func newStatus() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req.Subject, req.Provider = args[0], args[1]
 			name := nameOf(req.Subject, req.Provider, req.Label)
-			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
-				resp, err := c.GetConnection(ctx, req)
-				if err != nil {
-					return err
-				}
-				if client.json {
-					return printJSON(cmd.OutOrStdout(), resp)
-				}
-				return printConnection(cmd.OutOrStdout(), resp.GetConnection())
+			return client.showConnection(cmd, name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) (connectionAnswer, error) {
+				return c.GetConnection(ctx, req)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&req.Label, "label", "", "the connection's label (default \"default\")")
 	client.add(cmd)
 	return cmd
+}
+
+// connectionAnswer is an answer that shows a connection.
+type connectionAnswer interface {
+	proto.Message
+	GetConnection() *tokenvaultv1.Connection
+}
+
+// showConnection calls the vault about one connection and prints what it answers.
+func (f *clientFlags) showConnection(cmd *cobra.Command, n connectionName, call func(context.Context, tokenvaultv1.VaultServiceClient) (connectionAnswer, error)) error {
+	return f.callAbout(cmd.Context(), n, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
+		answer, err := call(ctx, c)
+		if err != nil {
+			return err
+		}
+		if f.json {
+			return printJSON(cmd.OutOrStdout(), answer)
+		}
+		return printConnection(cmd.OutOrStdout(), answer.GetConnection())
+	})
 }
 
 func printConnection(w io.Writer, c *tokenvaultv1.Connection) error {
