@@ -49,6 +49,8 @@ func TestAnOutageOfADayMarksNothingAndEndsWithoutASpike(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+				// Of a few, each would be asked so often during the outage that
+				// its own pause would be as long as an hour by its end.
 				connected := subjects(200)
 				for _, subject := range connected { // one by one, for the peak below
 					e.MustConnect(subject)
