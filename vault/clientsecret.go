@@ -41,12 +41,15 @@ type clientSecrets struct {
 	// wrong are the providers that have accepted none since somebody waited for
 	// one in vain.
 	wrong map[string]bool
+	// refused is why each provider has refused the client last, if it has accepted
+	// none since.
+	refused map[string]error
 	// changed is closed, and replaced, with every change.
 	changed chan struct{}
 }
 
 func newClientSecrets() clientSecrets {
-	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, accepted: map[string]secret.String{}, wrong: map[string]bool{}, changed: make(chan struct{})}
+	return clientSecrets{rotated: map[string]*storagev1.ClientSecret{}, accepted: map[string]secret.String{}, wrong: map[string]bool{}, refused: map[string]error{}, changed: make(chan struct{})}
 }
 
 // of returns the secrets to try for a provider, in their order, and a channel
@@ -74,6 +77,22 @@ func (s *clientSecrets) taken(name string, accepted secret.String) {
 	defer s.mu.Unlock()
 	s.accepted[name] = accepted
 	delete(s.wrong, name)
+	delete(s.refused, name)
+}
+
+// refusedFor notes that none was accepted.
+func (s *clientSecrets) refusedFor(name string, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[name] = cause
+}
+
+// problem returns why the provider does not accept the client. Nil: it does, or has
+// not been asked.
+func (s *clientSecrets) problem(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused[name]
 }
 
 // wasAccepted reports whether that secret is the one accepted last.
@@ -139,6 +158,7 @@ func asClient[T any](ctx context.Context, v *Vault, p *provider.Provider, reques
 			first = err
 		}
 	}
+	v.secrets.refusedFor(p.Name(), first)
 	return none, first
 }
 

@@ -56,11 +56,10 @@ func (v *Vault) describeProvider(p *provider.Provider) ProviderInfo {
 			info.RedirectURI = p.RedirectURL()
 		}
 	}
-	if cause, closed := v.breakers.of(p).closed(v.now()); closed {
+	if cause := v.secrets.problem(p.Name()); cause != nil {
+		info.Problem = misconfigured(p, cause).Message
+	} else if _, closed := v.breakers.of(p).closed(v.now()); closed {
 		info.Problem = fmt.Sprintf("%s has failed several times in a row and is asked again from time to time.", p.DisplayName())
-		if provider.KindOf(cause) == provider.Misconfigured {
-			info.Problem = misconfigured(p, cause).Message
-		}
 	}
 	return info
 }

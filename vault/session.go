@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -169,8 +170,9 @@ func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.
 	}
 	if !p.Grants(r.Grant.name()) {
 		return nil, &Error{
-			Reason:  GrantNotSupported,
-			Message: fmt.Sprintf("%s is not used with that grant here. Ask the operator to add it to grants in the provider's definition.", p.DisplayName()),
+			Reason: GrantNotSupported,
+			Message: fmt.Sprintf("%s is not used with %s here. If it knows that grant, the operator can add it to the provider's definition: grants: [%s].",
+				p.DisplayName(), r.Grant.name(), strings.Join(append(p.Definition().GrantTypes(), string(r.Grant.name())), ", ")),
 		}
 	}
 	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {

@@ -86,6 +86,7 @@ func addDefaults(fields []Field, name string, d Definition) []Field {
 	defaults := []Field{{Path: []string{"display_name"}, Value: name}}
 	if d.HasOAuth() {
 		defaults = append(defaults,
+			Field{Path: []string{"grants"}, Value: "[" + string(GrantAuthorizationCode) + "]"},
 			Field{Path: []string{"pkce"}, Value: string(PKCES256)},
 			Field{Path: []string{"scope_separator"}, Value: quoteSpace(" ")},
 			Field{Path: []string{"token_format"}, Value: string(TokenFormatForm)},
@@ -176,7 +177,11 @@ func flattenValue(v reflect.Value, path []string) []Field {
 		}
 	case reflect.Slice:
 		if !v.IsNil() {
-			return []Field{{Path: path, Value: "[" + strings.Join(v.Interface().([]string), ", ") + "]"}}
+			texts := make([]string, v.Len())
+			for i := range texts {
+				texts[i] = fmt.Sprint(v.Index(i).Interface())
+			}
+			return []Field{{Path: path, Value: "[" + strings.Join(texts, ", ") + "]"}}
 		}
 	default:
 		if !v.IsZero() {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,23 @@ func TestEveryValueHasAnOrigin(t *testing.T) {
 	}
 }
 
+func TestEveryFieldCanBeExplained(t *testing.T) {
+	definition := filled(reflect.TypeFor[Definition]()).Interface().(Definition)
+	fields, err := Explain("acme", "", definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, field := range fields {
+		told[field.Path[0]] = true
+	}
+	for i := range reflect.TypeFor[Definition]().NumField() {
+		if name := reflect.TypeFor[Definition]().Field(i).Tag.Get("yaml"); !told[name] {
+			t.Errorf("nothing is said of %s", name)
+		}
+	}
+}
+
 func TestWhatTheIssuerTellsIsSaidToBeDiscovered(t *testing.T) {
 	fields, err := Explain("acme", "", Definition{Issuer: "https://id.example", TokenURL: "https://id.example/t"})
 	if err != nil {
@@ -60,7 +78,7 @@ func TestWhatTheIssuerTellsIsSaidToBeDiscovered(t *testing.T) {
 	want := map[string]string{
 		"display_name": "default acme", "issuer": "configuration https://id.example",
 		"authorize_url": "discovery https://id.example/a", "token_url": "configuration https://id.example/t", "client_auth": "discovery basic",
-		"pkce": "default S256", "scope_separator": `default " "`, "token_format": "default form", "allow_private_network": "default false",
+		"grants": "default [authorization_code]", "pkce": "default S256", "scope_separator": `default " "`, "token_format": "default form", "allow_private_network": "default false",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

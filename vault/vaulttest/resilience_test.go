@@ -310,3 +310,26 @@ func TestShortLivedTokensDoNotKeepTheProviderBusy(t *testing.T) {
 		}
 	})
 }
+
+func TestAListTellsThatAProviderDoesNotAcceptTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{Quiet: true})
+		problem := func() string { return e.Vault.ListProviders(nil)[0].Problem }
+		if _, err := e.Vault.RotateClientSecret(t.Context(), "acme", secret.New("wrong"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Connect("alice", vaulttest.Ada); vault.ReasonOf(err) != vault.ProviderMisconfigured {
+			t.Errorf("Connect: %v", err)
+		}
+		if !strings.Contains(problem(), "does not accept this vault as its client") {
+			t.Errorf("problem = %q", problem())
+		}
+		if _, err := e.Vault.RotateClientSecret(t.Context(), "acme", secret.New(e.Seat.ClientSecret), 0); err != nil {
+			t.Fatal(err)
+		}
+		e.MustConnect("alice")
+		if problem() != "" {
+			t.Errorf("problem = %q when the secret is right again", problem())
+		}
+	})
+}
