@@ -72,7 +72,13 @@ const callerPause = time.Minute
 // retryPause is how long to wait until a refresh is tried again. After a lost
 // answer, what is left of the provider's grace is not slept through.
 func (v *Vault) retryPause(c *storagev1.Connection, p *provider.Provider, cause error) time.Duration {
-	pause := max(backoff(c.GetRefreshFailures()-1), provider.RetryAfter(cause))
+	pause := backoff(c.GetRefreshFailures() - 1)
+	if saysProviderFails(cause) {
+		// The breaker keeps the provider from being asked too often; the
+		// connection has done nothing to be waited for longer than that.
+		pause = min(pause, maxBreak)
+	}
+	pause = max(pause, provider.RetryAfter(cause))
 	if lost := timeOf(c.GetLostAnswerTime()); !lost.IsZero() && withinGrace(p, lost, v.now()) {
 		left := p.Definition().Refresh.Grace - v.now().Sub(lost)
 		pause = min(pause, max(left/4, time.Second))

@@ -131,6 +131,27 @@ func wantServed(t *testing.T, e *vaulttest.Engine, connected []string) {
 	}
 }
 
+func TestFewConnectionsTooRecoverSoonAfterAnOutage(t *testing.T) {
+	for _, connections := range []int{1, 5, 20} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+				names := subjects(connections)
+				e.MustConnect(names...)
+				e.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 503})
+				time.Sleep(24 * time.Hour)
+				e.Sandbox.ClearFaults()
+				time.Sleep(12 * time.Minute)
+				for _, name := range names {
+					if conn := e.Connection(name); time.Until(conn.ExpireTime) <= 0 {
+						t.Errorf("%s has no token that works, twelve minutes after the outage", name)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestARevocationThatFailsIsTriedAgainAcrossRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
