@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -13,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -50,10 +53,33 @@ func setupScript(env *testscript.Env) error {
 
 // scriptAddresses sets variables to free loopback addresses: addresses GRPC HTTP.
 func scriptAddresses(ts *testscript.TestScript, _ bool, args []string) {
-	addresses, err := freeAddresses(len(args))
-	ts.Check(err)
-	for i, name := range args {
-		ts.Setenv(name, addresses[i])
+	for _, name := range args {
+		address, err := unusedAddress()
+		ts.Check(err)
+		ts.Setenv(name, address)
+	}
+}
+
+// usedPorts counts up, so that no two scripts get the same port. It begins anywhere
+// below the ports that the system itself gives away: one that is free is still free
+// when the program which is told of it comes to listen.
+var usedPorts = func() *atomic.Int32 {
+	var n atomic.Int32
+	n.Store(10_000 + rand.Int32N(15_000))
+	return &n
+}()
+
+func unusedAddress() (string, error) {
+	for {
+		port := usedPorts.Add(1)
+		if port > 32_000 {
+			return "", errors.New("no port is free")
+		}
+		lis, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue // somebody else's
+		}
+		return lis.Addr().String(), lis.Close()
 	}
 }
 
