@@ -32,6 +32,7 @@ enter on any device, and waits. With --client-credentials it connects at once.`,
 				return err
 			}
 			c.name = nameOf(c.req.Subject, c.req.Provider, c.req.Label)
+			c.again = commandLine(cmd, args)
 			c.out, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			c.wait = (c.wait || c.grant.device) && !c.grant.clientCredentials
 			if c.wait {
@@ -59,6 +60,7 @@ type connectCommand struct {
 	grant    grantFlags
 	name     connectionName
 	wait     bool
+	again    string // the command line itself
 	out, log io.Writer
 }
 
@@ -110,11 +112,17 @@ func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.
 	case ctx.Err() != nil && link != nil:
 		return fmt.Errorf("no longer waiting; the %s works until %s", c.grant.handedOver(), showTime(link.GetExpireTime().AsTime()))
 	case waiting.Err() != nil && link != nil:
-		return fmt.Errorf("the %s has expired, and nobody has finished: run `%s` for a new one", c.grant.handedOver(), c.client.hint("connect", c.name))
+		return c.inVain()
 	case reasonOf(err) == "CALLER_FORBIDDEN" && link == nil:
 		return errors.New("this caller may not Connect and WatchConnections, which --wait and --device need: widen its rpcs, or leave them out (CALLER_FORBIDDEN)")
 	}
 	return err
+}
+
+// inVain is the end of a wait. The vault does not tell a person who declined from
+// one who did nothing.
+func (c *connectCommand) inVain() error {
+	return fmt.Errorf("nothing has come of the %s: the person has declined, or nobody has finished in time. Run `%s` for a new one", c.grant.handedOver(), c.again)
 }
 
 // see ends the watch when the person has finished.

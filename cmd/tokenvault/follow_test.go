@@ -84,7 +84,7 @@ func TestWaitingEndsWithTheLink(t *testing.T) {
 			return send(checkpoint("a"))
 		},
 	}, "connect", "--wait", "alice", "acme")
-	if code == 0 || !strings.Contains(stderr, "the link has expired, and nobody has finished: run `") {
+	if code == 0 || !strings.Contains(stderr, "nothing has come of the link: the person has declined, or nobody has finished in time. Run `") {
 		t.Errorf("exit status %d, %s", code, stderr)
 	}
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"os"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // hint returns a command line of this program that runs as it is printed.
@@ -12,6 +15,31 @@ func hint(args ...string) string {
 		words = append(words, shellWord(arg))
 	}
 	return strings.Join(words, " ")
+}
+
+// commandLine returns the command line that a command was given, with its flags
+// before its arguments. It is for commands whose flags hold nothing secret.
+func commandLine(cmd *cobra.Command, args []string) string {
+	words := strings.Fields(cmd.CommandPath())[1:]
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			for _, value := range list.GetSlice() {
+				words = append(words, name, value)
+			}
+			return
+		}
+		switch value := f.Value.String(); {
+		case f.Value.Type() != "bool":
+			words = append(words, name, value)
+		case value == "true":
+			words = append(words, name)
+		}
+	})
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		words = append(words, "--")
+	}
+	return hint(append(words, args...)...)
 }
 
 // shellWord quotes text for a POSIX shell, where it needs it.
