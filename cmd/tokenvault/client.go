@@ -153,13 +153,16 @@ func dialTarget(addr string) (string, credentials.TransportCredentials, error) {
 }
 
 // reasonOf returns the reason that the vault has given, or "".
-func reasonOf(err error) string {
+func reasonOf(err error) string { return infoOf(err).GetReason() }
+
+// infoOf returns what the vault says for programs; nil where it says nothing.
+func infoOf(err error) *errdetails.ErrorInfo {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			return info.GetReason()
+			return info
 		}
 	}
-	return ""
+	return nil
 }
 
 // aboutConnection adds to an error what to run next.
@@ -167,10 +170,17 @@ func (f *clientFlags) aboutConnection(err error, n connectionName) error {
 	switch reason := reasonOf(err); reason {
 	case "NOT_CONNECTED":
 		return fmt.Errorf("%v is not connected: run `%s` (%s)", n, f.hint("connect", n), reason)
-	case "REAUTHORIZATION_REQUIRED", "SCOPES_MISSING":
-		return fmt.Errorf("%s Run `%s` (%s)", status.Convert(err).Message(), f.hint("connect", n), reason)
+	case "REAUTHORIZATION_REQUIRED":
+		return fmt.Errorf("%s Run `%s` (%s)", whatHappened(err), f.hint("connect", n), reason)
 	}
 	return err
+}
+
+// whatHappened is what the vault says without the call that it advises, in place of
+// which there is a command.
+func whatHappened(err error) string {
+	text, _, _ := strings.Cut(status.Convert(err).Message(), " Call Connect")
+	return text
 }
 
 // explain words an error for the terminal: a status without its machinery.

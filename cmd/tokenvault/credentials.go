@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,9 @@ and what is known of the account. They are secret: mind who can see the terminal
 			name := nameOf(req.Subject, req.Provider, req.Label)
 			return client.callAbout(cmd.Context(), name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				resp, err := c.GetCredentials(ctx, req)
+				if reasonOf(err) == "SCOPES_MISSING" {
+					return client.scopesMissing(ctx, c, name, err)
+				}
 				if err != nil {
 					return err
 				}
@@ -51,6 +55,24 @@ and what is known of the account. They are secret: mind who can see the terminal
 	cmd.Flags().StringSliceVar(&req.RequiredScopes, "require-scope", nil, "a `scope` that must have been granted; may be given several times")
 	client.add(cmd)
 	return cmd
+}
+
+// scopesMissing says how to get what is missing: with what is granted already, for
+// a new grant takes the place of the old one.
+func (f *clientFlags) scopesMissing(ctx context.Context, c tokenvaultv1.VaultServiceClient, n connectionName, cause error) error {
+	scopes := strings.Fields(infoOf(cause).GetMetadata()["missing_scopes"])
+	resp, err := c.GetConnection(ctx, &tokenvaultv1.GetConnectionRequest{Subject: n.subject, Provider: n.provider, Label: n.label})
+	advice := "Run"
+	if granted := resp.GetConnection().GetScopes(); len(granted) > 0 {
+		scopes = append(scopes, granted...)
+	} else if err == nil {
+		advice = "No scopes at all are known of this connection: if its provider has none, leave out --require-scope. Otherwise run"
+	}
+	var flags []string
+	for _, scope := range scopes {
+		flags = append(flags, "--scope", scope)
+	}
+	return fmt.Errorf("%s %s `%s` (%s)", whatHappened(cause), advice, f.hint("connect", n, flags...), reasonOf(cause))
 }
 
 func printCredentials(w io.Writer, resp *tokenvaultv1.GetCredentialsResponse) {

@@ -76,9 +76,10 @@ func (n connectionName) String() string {
 	return text
 }
 
-// hint returns a command line about the connection at the vault of f.
-func (f *clientFlags) hint(command string, n connectionName) string {
-	args := []string{command}
+// hint returns a command line about the connection at the vault of f, with flags
+// of the command's own.
+func (f *clientFlags) hint(command string, n connectionName, flags ...string) string {
+	args := append([]string{command}, flags...)
 	if !n.isDefaultLabel() {
 		args = append(args, "--label", n.label)
 	}
