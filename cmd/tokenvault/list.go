@@ -46,10 +46,13 @@ func newList() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&req.Subject, "subject", "", "only this `subject`'s")
 	cmd.Flags().StringVar(&req.Provider, "provider", "", "only this `provider`'s")
-	cmd.Flags().StringVar(&status, "status", "", "only those in this `status`: connected, expiring_soon or reauthorization_required")
+	cmd.Flags().StringVar(&status, "status", "", "only those in this `status`: "+statuses)
 	client.add(cmd)
 	return cmd
 }
+
+// statuses are what --status takes.
+const statuses = "connected, expiring_soon, reauthorization_required or disconnected (an API key alone)"
 
 // parseStatus reads a status as people write it. Empty: any.
 func parseStatus(text string) (tokenvaultv1.ConnectionStatus, error) {
@@ -58,7 +61,7 @@ func parseStatus(text string) (tokenvaultv1.ConnectionStatus, error) {
 	}
 	number, ok := tokenvaultv1.ConnectionStatus_value["CONNECTION_STATUS_"+strings.ToUpper(text)]
 	if !ok || number == 0 {
-		return 0, fmt.Errorf("--status %q: write connected, expiring_soon or reauthorization_required", text)
+		return 0, fmt.Errorf("--status %q: write %s", text, statuses)
 	}
 	return tokenvaultv1.ConnectionStatus(number), nil
 }
@@ -95,7 +98,35 @@ func printConnections(w io.Writer, all []*tokenvaultv1.Connection, isNarrowed bo
 	fmt.Fprintln(t, "SUBJECT\tPROVIDER\tLABEL\tSTATUS\tACCOUNT\tTOKEN ENDS")
 	for _, c := range all {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", c.GetSubject(), c.GetProvider(), c.GetLabel(),
-			describeStatus(c.GetStatus()), describeAccount(c.GetAccount()), describeTime(c.GetExpireTime(), "never"))
+			shortStatus(c), shortAccount(c), shortEnd(c))
 	}
 	return t.Flush()
+}
+
+// In a table, what is not known or does not apply is a dash.
+
+// isKeyAlone reports whether a connection is an API key and nothing else.
+func isKeyAlone(c *tokenvaultv1.Connection) bool {
+	return c.GetHasApiKey() && c.GetStatus() == tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_DISCONNECTED
+}
+
+func shortStatus(c *tokenvaultv1.Connection) string {
+	if isKeyAlone(c) {
+		return "API KEY"
+	}
+	return describeStatus(c.GetStatus())
+}
+
+func shortAccount(c *tokenvaultv1.Connection) string {
+	if text := describeAccount(c.GetAccount()); text != unknownAccount {
+		return text
+	}
+	return "-"
+}
+
+func shortEnd(c *tokenvaultv1.Connection) string {
+	if isKeyAlone(c) {
+		return "-"
+	}
+	return describeTime(c.GetExpireTime(), "never")
 }

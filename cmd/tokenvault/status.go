@@ -63,7 +63,7 @@ func printConnection(w io.Writer, c *tokenvaultv1.Connection) error {
 	fmt.Fprintf(t, "Subject:\t%s\n", c.GetSubject())
 	fmt.Fprintf(t, "Provider:\t%s\n", c.GetProvider())
 	fmt.Fprintf(t, "Label:\t%s\n", c.GetLabel())
-	fmt.Fprintf(t, "Status:\t%s\n", describeStatus(c.GetStatus()))
+	fmt.Fprintf(t, "Status:\t%s\n", shortStatus(c))
 	fmt.Fprintf(t, "Account:\t%s\n", describeAccount(c.GetAccount()))
 	fmt.Fprintf(t, "Connected:\t%s\n", describeTime(c.GetConnectTime(), "not yet"))
 	fmt.Fprintf(t, "Refreshed:\t%s\n", describeTime(c.GetLastRefreshTime(), "never"))
@@ -107,6 +107,8 @@ func describeAccount(a *tokenvaultv1.Account) string {
 	case a.GetId() != "":
 		return a.GetId()
 	default:
-		return "not known"
+		return unknownAccount
 	}
 }
+
+const unknownAccount = "not known"

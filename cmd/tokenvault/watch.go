@@ -53,7 +53,7 @@ whose resume_token says where to go on.`,
 	}
 	cmd.Flags().StringVar(&req.Subject, "subject", "", "only this `subject`'s")
 	cmd.Flags().StringVar(&req.Provider, "provider", "", "only this `provider`'s")
-	cmd.Flags().StringVar(&status, "status", "", "only changes into this `status`: connected, expiring_soon or reauthorization_required")
+	cmd.Flags().StringVar(&status, "status", "", "only changes into this `status`: "+statuses)
 	cmd.Flags().StringVar(&req.ResumeToken, "resume-token", "", "go on after the answer that had this `token` (default: only what is to come)")
 	client.add(cmd)
 	return cmd
