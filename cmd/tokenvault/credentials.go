@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ and what is known of the account. They are secret: mind who can see the terminal
 				if err != nil {
 					return err
 				}
+				if left := timeLeft(resp); left < minTTL {
+					fmt.Fprintf(cmd.ErrOrStderr(), "Note: %s issued a token with %s left, which is the most to be had.\n", req.GetProvider(), showDuration(left))
+				}
 				if client.json {
 					return printJSON(cmd.OutOrStdout(), resp)
 				}
@@ -51,7 +55,7 @@ and what is known of the account. They are secret: mind who can see the terminal
 		},
 	}
 	cmd.Flags().StringVar(&req.Label, "label", "", "the connection's label (default \"default\")")
-	cmd.Flags().DurationVar(&minTTL, "min-ttl", time.Minute, "the life that the token must have left, such as 10m; one with less is refreshed first")
+	cmd.Flags().DurationVar(&minTTL, "min-ttl", time.Minute, "the life that the token should have left, such as 10m; one with less is refreshed first, and where the provider issues none that lives as long, the best to be had is printed, with a note")
 	cmd.Flags().StringSliceVar(&req.RequiredScopes, "require-scope", nil, "a `scope` that must have been granted; may be given several times")
 	client.add(cmd)
 	return cmd
@@ -73,6 +77,26 @@ func (f *clientFlags) scopesMissing(ctx context.Context, c tokenvaultv1.VaultSer
 		flags = append(flags, "--scope", scope)
 	}
 	return fmt.Errorf("%s %s `%s` (%s)", whatHappened(cause), advice, f.hint("connect", n, flags...), reasonOf(cause))
+}
+
+// timeLeft is very long for what does not end.
+func timeLeft(resp *tokenvaultv1.GetCredentialsResponse) time.Duration {
+	if resp.GetExpireTime() == nil {
+		return math.MaxInt64
+	}
+	return time.Until(resp.GetExpireTime().AsTime())
+}
+
+// showDuration shows a duration in whole minutes, or in seconds where it is less.
+func showDuration(d time.Duration) string {
+	if d < time.Minute {
+		return d.Truncate(time.Second).String()
+	}
+	text := strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	if hours, ok := strings.CutSuffix(text, "h0m"); ok {
+		return hours + "h"
+	}
+	return text
 }
 
 func printCredentials(w io.Writer, resp *tokenvaultv1.GetCredentialsResponse) {
