@@ -95,6 +95,8 @@ func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, gr
 	switch {
 	case reasonOf(err) == "CALLER_UNKNOWN":
 		return f.unknownCaller(token)
+	case reasonOf(err) == "PROVIDER_UNKNOWN":
+		return f.unknownProvider(err)
 	case isUnreachable(err):
 		return f.diagnose(ctx, target, transport, err)
 	}
@@ -130,6 +132,12 @@ func (f *clientFlags) unknownCaller(token secret.String) error {
 		return fmt.Errorf("%s, which looks like a token_sha256: set it to the token that was printed with it (CALLER_UNKNOWN)", text)
 	}
 	return fmt.Errorf("%s: its hash must be the token_sha256 of one of the callers in the vault's configuration (CALLER_UNKNOWN)", text)
+}
+
+// unknownProvider names the command that lists the providers there are.
+func (f *clientFlags) unknownProvider(cause error) error {
+	text, _, _ := strings.Cut(strings.TrimPrefix(status.Convert(cause).Message(), "provider: "), ";")
+	return fmt.Errorf("provider %s: see `%s` (%s)", text, f.hintAt("provider", "list"), reasonOf(cause))
 }
 
 // dialTarget reads an address, and chooses TLS except where the token does not
@@ -181,18 +189,6 @@ func (f *clientFlags) aboutConnection(err error, n connectionName) error {
 func whatHappened(err error) string {
 	text, _, _ := strings.Cut(status.Convert(err).Message(), " Call Connect")
 	return text
-}
-
-// explain words an error for the terminal: a status without its machinery.
-func explain(err error) string {
-	st, ok := status.FromError(err)
-	if !ok || st.Code() == codes.Unknown {
-		return err.Error()
-	}
-	if reason := reasonOf(err); reason != "" {
-		return fmt.Sprintf("%s (%s)", st.Message(), reason)
-	}
-	return st.Message()
 }
 
 // printJSON prints a message as standard protobuf JSON.

@@ -83,11 +83,22 @@ func (f *clientFlags) hint(command string, n connectionName, flags ...string) st
 	if !n.isDefaultLabel() {
 		args = append(args, "--label", n.label)
 	}
-	if f.addr != defaultAddr() {
-		args = append(args, "--addr", f.addr)
-	}
+	args = append(args, f.elsewhere()...)
 	if strings.HasPrefix(n.subject, "-") {
 		args = append(args, "--")
 	}
 	return hint(append(args, n.subject, n.provider)...)
+}
+
+// hintAt returns a command line at the vault of f.
+func (f *clientFlags) hintAt(command ...string) string {
+	return hint(append(command, f.elsewhere()...)...)
+}
+
+// elsewhere is the flag for a vault at another address than commands use anyway.
+func (f *clientFlags) elsewhere() []string {
+	if f.addr == defaultAddr() {
+		return nil
+	}
+	return []string{"--addr", f.addr}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -78,10 +79,12 @@ func loadForTest(path, name string, params []string, log io.Writer) (*provider.P
 	if err != nil {
 		return nil, err
 	}
-	if p, err = p.With(values); err != nil {
-		return nil, fmt.Errorf("%w: --param NAME=VALUE gives it", err)
+	bound, err := p.With(values)
+	var fault *provider.ParamError
+	if errors.As(err, &fault) {
+		return nil, fmt.Errorf("--param %s=...: %s", fault.Name, fault.Problem)
 	}
-	return p, nil
+	return bound, err
 }
 
 func printFindings(w io.Writer, findings []provider.Finding) error {

@@ -38,12 +38,12 @@ func readSecret(flag, reference string, stdin io.Reader) (secret.String, error) 
 	case kind == "file" && name != "":
 		data, err := os.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return secret.String{}, fmt.Errorf("%s: there is no such file", flag)
+			return secret.String{}, fmt.Errorf("%s: there is no file %s", flag, name)
 		}
 		if err != nil {
 			return secret.String{}, fmt.Errorf("%s: %w", flag, err)
 		}
-		text, place = string(data), "the file"
+		text, place = string(data), "the file "+name
 	default:
 		return secret.String{}, fmt.Errorf("%s takes a reference, not the secret itself, which other users could see: write %[1]s file:PATH, %[1]s env:NAME, or %[1]s - for standard input", flag)
 	}

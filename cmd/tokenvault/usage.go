@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,20 @@ func badFlag(cmd *cobra.Command, err error) error {
 			return fmt.Errorf("%w: did you mean --%s? See `%s --help`", err, strings.Join(near, " or --"), cmd.CommandPath())
 		}
 	}
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) && value.GetFlag().Value.Type() == "duration" {
+		return badDuration(cmd, value)
+	}
 	return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
+}
+
+// badDuration says how durations are written, above all where only the unit lacks.
+func badDuration(cmd *cobra.Command, err *pflag.InvalidValueError) error {
+	flag, value := err.GetFlag().Name, err.GetValue()
+	if _, isNumber := strconv.Atoi(value); isNumber == nil {
+		return fmt.Errorf("--%s %s lacks a unit: write %[2]ss or %[2]sm", flag, value)
+	}
+	return fmt.Errorf("--%s %q is not a duration: write one such as 10s, 10m or 2h; see `%s --help`", flag, value, cmd.CommandPath())
 }
 
 // newHelp is cobra's help command, but for that it fails where there is no such
