@@ -77,18 +77,34 @@ func (r reporter) address(ctx context.Context) string {
 func (r reporter) status(ctx context.Context, method string, req any, err error) error {
 	st, reason := translate(ctx, err)
 	attrs := namesOf(ctx, req)
-	level := slog.LevelInfo
-	switch st.Code() {
-	case codes.Internal:
-		level = slog.LevelError
+	level := levelOf(st.Code(), reason)
+	if st.Code() == codes.Internal {
 		id := errorID()
 		attrs = append(attrs, slog.String("error_id", id))
 		st = newStatus(codes.Internal, reason, fmt.Sprintf("Something went wrong inside the vault. Its operator finds the cause in the log under error_id %s.", id))
-	case codes.Unauthenticated, codes.PermissionDenied, codes.Unavailable:
-		level = slog.LevelWarn
 	}
 	r.failure(ctx, level, method, reason, err, attrs...)
 	return st.Err()
+}
+
+// levelOf is how loud a failure is: debug for what is a part of everyday use, warn
+// for what an operator may have to see to.
+func levelOf(code codes.Code, reason string) slog.Level {
+	switch reason {
+	case string(vault.NotConnected), "CALLER_GONE":
+		return slog.LevelDebug
+	case string(vault.AccessDenied): // by the person
+		return slog.LevelInfo
+	case string(vault.ProviderMisconfigured):
+		return slog.LevelWarn
+	}
+	switch code {
+	case codes.Internal:
+		return slog.LevelError
+	case codes.Unauthenticated, codes.PermissionDenied, codes.Unavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // translate leaves the message of an internal error to the caller.

@@ -124,7 +124,7 @@ func TestEveryErrorBecomesAStatus(t *testing.T) {
 // logged returns the lines that a failure leaves in the log.
 func logged(ctx context.Context, req any, err error) []string {
 	var out bytes.Buffer
-	_ = reporter{log: slog.New(slog.NewTextHandler(&out, nil))}.status(ctx, "/m", req, err)
+	_ = reporter{log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}.status(ctx, "/m", req, err)
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
@@ -136,6 +136,32 @@ func TestAFailureLeavesOneLine(t *testing.T) {
 	}
 	if line := logged(t.Context(), nil, errors.New("boom"))[0]; !strings.Contains(line, "error_id=") || !strings.Contains(line, "cause=boom") {
 		t.Errorf("the line of an internal failure has no error_id or no cause: %s", line)
+	}
+}
+
+func TestOnlyWhatAnOperatorHasToSeeToIsLoud(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, row := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want slog.Level
+	}{
+		{"nothing is connected yet", t.Context(), &vault.Error{Reason: vault.NotConnected}, slog.LevelDebug},
+		{"a watcher that has seen enough", gone, context.Canceled, slog.LevelDebug},
+		{"a person who declines", t.Context(), &vault.Error{Reason: vault.AccessDenied}, slog.LevelInfo},
+		{"a slip of a caller", t.Context(), &vault.Error{Reason: vault.InvalidLabel}, slog.LevelInfo},
+		{"a secret that is wrong", t.Context(), &vault.Error{Reason: vault.ProviderMisconfigured}, slog.LevelWarn},
+		{"a provider that fails", t.Context(), &vault.Error{Reason: vault.ProviderUnavailable}, slog.LevelWarn},
+		{"a stranger", t.Context(), errUnknownCaller, slog.LevelWarn},
+		{"our own fault", t.Context(), errors.New("boom"), slog.LevelError},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if line := logged(row.ctx, nil, row.err)[0]; !strings.Contains(line, "level="+row.want.String()+" ") {
+				t.Errorf("want level %v: %s", row.want, line)
+			}
+		})
 	}
 }
 
