@@ -79,7 +79,7 @@ func errorTitle(reason string) string {
 	case "SESSION_EXPIRED":
 		return "This link does not work any more"
 	case "SESSION_USED":
-		return "This link has been used already"
+		return "There is nothing left to do here"
 	case "BROWSER_UNKNOWN":
 		return "Please finish in the browser you began in"
 	case "ACCESS_DENIED":
