@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,11 @@ the vault does that.`,
 			req.Subject, req.Provider = args[0], args[1]
 			name := nameOf(req.Subject, req.Provider, req.Label)
 			return client.showConnection(cmd, name, func(ctx context.Context, c tokenvaultv1.VaultServiceClient) (connectionAnswer, error) {
-				return c.RefreshConnection(ctx, req)
+				resp, err := c.RefreshConnection(ctx, req)
+				if conn := resp.GetConnection(); err == nil && conn.GetExpireTime() == nil && conn.GetLastRefreshTime() == nil {
+					fmt.Fprintf(cmd.ErrOrStderr(), "Note: %s issued no refresh token; it says that the access token still works.\n", conn.GetProvider())
+				}
+				return resp, err
 			})
 		},
 	}
