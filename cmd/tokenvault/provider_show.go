@@ -98,11 +98,15 @@ func showTemplate(name string) (*shownProvider, error) {
 }
 
 func unknownTemplate(name string, templates map[string]provider.Definition) error {
-	names := slices.Sorted(maps.Keys(templates))
-	if near := nearest.Names(name, names); len(near) > 0 {
-		return fmt.Errorf("%q is not in the catalogue: did you mean %s? For a provider of a configuration, add --config FILE", name, strings.Join(near, " or "))
+	return fmt.Errorf("%w (for a provider of a configuration, add --config FILE)", notInCatalogue(name, templates))
+}
+
+// notInCatalogue is the error of a name that no template has.
+func notInCatalogue(name string, templates map[string]provider.Definition) error {
+	if near := nearest.Names(name, slices.Sorted(maps.Keys(templates))); len(near) > 0 {
+		return fmt.Errorf("%q is not in the catalogue: did you mean %s?", name, strings.Join(near, " or "))
 	}
-	return fmt.Errorf("%q is not in the catalogue, which `%s` lists: for a provider of a configuration, add --config FILE", name, hint("provider", "list", "--catalogue"))
+	return fmt.Errorf("%q is not in the catalogue, which `%s` lists", name, hint("provider", "list", "--catalogue"))
 }
 
 func showConfigured(ctx context.Context, path, name string, offline bool) (*shownProvider, error) {

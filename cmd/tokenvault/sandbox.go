@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,12 +10,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tokenvault/tokenvault/vault"
-	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 )
@@ -112,11 +113,14 @@ func (s sandboxServer) open(addr net.Addr) (*sandbox.Sandbox, sandboxDescription
 		return nil, d, err
 	}
 	for _, name := range s.providers {
-		part, played, err := play(name, templates, base, client)
+		part, played, err := play(name, templates[name], base, client)
 		if err != nil {
 			return nil, d, err
 		}
 		c.Scripts, d.Providers = append(c.Scripts, part.Script), append(d.Providers, played)
+	}
+	if !slices.ContainsFunc(d.Providers, playedProvider.hasClients) {
+		d.ClientID, d.ClientSecret, d.RedirectURIs = "", "", nil
 	}
 	d.Configuration = d.configuration()
 	sb, err := sandbox.New(c)
@@ -129,12 +133,15 @@ func (s sandboxServer) open(addr net.Addr) (*sandbox.Sandbox, sandboxDescription
 	return sb, d, nil
 }
 
-// complete checks the client, and makes what it lacks.
+// complete checks what is asked for, and makes what the client lacks.
 func (s *sandboxServer) complete() error {
+	if err := checkPlayable(s.providers); err != nil {
+		return err
+	}
 	switch sandbox.Auth(s.clientAuth) {
 	case sandbox.AuthPost, sandbox.AuthBasic:
 		if s.clientSecret == "" {
-			s.clientSecret = access.GenerateToken().Reveal()
+			s.clientSecret = "sandbox-" + rand.Text()
 		}
 	case sandbox.AuthNone:
 		if s.clientSecret != "" {

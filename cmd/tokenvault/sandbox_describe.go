@@ -18,10 +18,11 @@ const standardName = "sandbox"
 // sandboxDescription is what people need to use the sandbox. The secret is made up
 // as all the rest.
 type sandboxDescription struct {
-	Providers    []playedProvider `json:"providers"`
-	ClientID     string           `json:"clientId"`
-	ClientSecret string           `json:"clientSecret,omitempty"`
-	RedirectURIs []string         `json:"redirectUris"`
+	Providers []playedProvider `json:"providers"`
+	// The client is left out where all the providers take API keys alone.
+	ClientID     string   `json:"clientId,omitempty"`
+	ClientSecret string   `json:"clientSecret,omitempty"`
+	RedirectURIs []string `json:"redirectUris,omitempty"`
 	// Configuration is for a vault: its providers, in YAML.
 	Configuration string `json:"configuration"`
 }
@@ -36,6 +37,8 @@ type playedProvider struct {
 
 	more []string // further lines of its configuration
 }
+
+func (p playedProvider) hasClients() bool { return p.ClientAuth != "" }
 
 type playedEndpoint struct {
 	Key string `json:"key"`
@@ -69,15 +72,26 @@ func builtIn(base, clientAuth string) []playedProvider {
 	})
 }
 
-// play makes the part of an entry of the catalogue, at a base.
-func play(name string, templates map[string]provider.Definition, base string, client sandbox.Client) (playbook.Part, playedProvider, error) {
-	d, ok := templates[name]
-	switch {
-	case !ok:
-		return playbook.Part{}, playedProvider{}, fmt.Errorf("--provider: %w", unknownTemplate(name, templates))
-	case d.ClientAuth == provider.ClientAuthPrivateKeyJWT:
-		return playbook.Part{}, playedProvider{}, fmt.Errorf("--provider: clients of %s authenticate with keys, which this command has none of", name)
+// checkPlayable refuses names that the sandbox cannot play.
+func checkPlayable(names []string) error {
+	templates, err := provider.Templates()
+	if err != nil {
+		return err
 	}
+	for _, name := range names {
+		d, ok := templates[name]
+		switch {
+		case !ok:
+			return fmt.Errorf("--provider: %w", notInCatalogue(name, templates))
+		case d.ClientAuth == provider.ClientAuthPrivateKeyJWT:
+			return fmt.Errorf("--provider: clients of %s authenticate with keys, which this command has none of", name)
+		}
+	}
+	return nil
+}
+
+// play makes the part of an entry of the catalogue, at a base.
+func play(name string, d provider.Definition, base string, client sandbox.Client) (playbook.Part, playedProvider, error) {
 	part, err := playbook.Cast(name, d, []sandbox.Client{client})
 	if err != nil {
 		return playbook.Part{}, playedProvider{}, err
@@ -97,6 +111,9 @@ func play(name string, templates map[string]provider.Definition, base string, cl
 			played.Endpoints = append(played.Endpoints, e)
 		}
 	}
+	if d.DeviceURL != "" && d.Grants == nil {
+		played.more = append(played.more, "grants: [authorization_code, device_code]")
+	}
 	return part, played, nil
 }
 
@@ -115,7 +132,7 @@ func (d sandboxDescription) configuration() string {
 				fmt.Fprintf(&text, "    %s: %s\n", e.Key, e.URL)
 			}
 		}
-		if p.ClientAuth != "" {
+		if p.hasClients() {
 			fmt.Fprintf(&text, "    client_id: %q\n    client_auth: %s\n", d.ClientID, p.ClientAuth)
 			if p.ClientAuth != string(provider.ClientAuthNone) {
 				text.WriteString("    client_secret: env:SANDBOX_SECRET\n")
@@ -138,7 +155,7 @@ func (d sandboxDescription) print(w io.Writer) error {
 		for _, e := range p.Endpoints {
 			line(e.Key, e.URL)
 		}
-		if p.ClientAuth != "" {
+		if p.hasClients() {
 			line("client_auth", p.ClientAuth)
 		}
 		if p.APIKey != "" {
@@ -148,8 +165,10 @@ func (d sandboxDescription) print(w io.Writer) error {
 			line("--param", name+"="+p.Params[name])
 		}
 	}
-	text.WriteString("\nThe client that they know:\n")
-	line("client_id", d.ClientID)
+	if d.ClientID != "" {
+		text.WriteString("\nThe client that they know:\n")
+		line("client_id", d.ClientID)
+	}
 	if d.ClientSecret != "" {
 		line("client_secret", d.ClientSecret)
 	}
