@@ -12,7 +12,13 @@ import (
 // DecodeOptions are how definitions are read from YAML: keys that are not known
 // are errors, and durations may be given in days.
 func DecodeOptions() []yaml.DecodeOption {
-	return []yaml.DecodeOption{yaml.Strict(), yaml.CustomUnmarshaler(decodeDuration)}
+	return append(LenientDecodeOptions(), yaml.Strict())
+}
+
+// LenientDecodeOptions are DecodeOptions for those who have looked for unknown keys
+// themselves: they are passed over.
+func LenientDecodeOptions() []yaml.DecodeOption {
+	return []yaml.DecodeOption{yaml.CustomUnmarshaler(decodeDuration)}
 }
 
 // badDuration stands for a duration that could not be read. Validate names it,

@@ -95,7 +95,8 @@ func Parse(name string, data []byte, src Source) (*Config, error) {
 	return c, nil
 }
 
-// open reads a file whose keys and kinds of values are as they should be.
+// open reads a file whose values are of the kinds that they should be. Keys that
+// there are not are among the reader's problems, and passed over.
 func open(name string, data []byte, src Source) (*reader, file, error) {
 	if len(data) > maxSize {
 		return nil, file{}, &Error{Problems: []Problem{{File: name, Line: 1, Text: "a configuration has at most 1 MiB"}}}
@@ -104,15 +105,20 @@ func open(name string, data []byte, src Source) (*reader, file, error) {
 	if err != nil {
 		return nil, file{}, &Error{Problems: []Problem{syntaxProblem(name, err)}}
 	}
-	r := &reader{name: name, dir: filepath.Dir(name), src: src, tree: tree}
+	r := &reader{name: name, dir: filepath.Dir(name), src: src, tree: tree, meant: map[string]bool{}}
 	if len(tree.Docs) > 0 {
 		r.shape(tree.Docs[0].Body, reflect.TypeFor[file](), nil)
 	}
+	options, isReadable := provider.DecodeOptions(), len(r.problems) == r.unknown
+	if r.unknown > 0 {
+		options = provider.LenientDecodeOptions()
+	}
 	var f file
-	if err := yaml.UnmarshalWithOptions(data, &f, provider.DecodeOptions()...); err != nil && len(r.problems) == 0 {
+	err = yaml.UnmarshalWithOptions(data, &f, options...)
+	if err != nil && isReadable {
 		r.problems = append(r.problems, syntaxProblem(name, err))
 	}
-	if len(r.problems) > 0 {
+	if err != nil || !isReadable {
 		return nil, file{}, &Error{Problems: r.problems}
 	}
 	return r, f, nil

@@ -167,7 +167,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"a header that is two", `    client_id: "1"`, "    api_headers:\n      X-A: \"a\\r\\nB: c\"\n    client_id: \"1\"", ":12: providers.mailchimp.api_headers.X-A: must be one line"},
 		{"an API key without itself", `    client_id: "1"`, "    api_key: {pattern: \"^(?P<dc>[a-z]+)$\", authorization: Bearer}\n    client_id: \"1\"", ":11: providers.mailchimp.api_key.authorization: must hold {api_key}"},
 		{"a client of an API that knows keys alone", "  mailchimp:\n", "  acme:\n    api_key: {}\n", ":12: providers.acme.client_id: must be left out"},
-		{"unknown key", "    client_id:", "    client_identity: x\n    client_id:", `:11: there is no key "client_identity" here`},
+		{"unknown key", "    client_id:", "    client_identity: x\n    client_id:", `:11: providers.mailchimp: there is no key "client_identity" here: did you mean client_id?`},
 		{"a key twice", "binding: link\n", "binding: link\nbinding: link\n", ":8: the key \"binding\" is there twice"},
 		{"short hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "abcd", ":15: callers.0.token_sha256: must be 64 hex digits"},
 		{"a token in place of its hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "tv_canary", ":15: callers.0.token_sha256: this is the token; write its hash"},
@@ -200,6 +200,27 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 				t.Errorf("the error repeats a secret: %v", err)
 			}
 		})
+	}
+}
+
+func TestUnknownKeysAreToldWithAllElse(t *testing.T) {
+	text := strings.NewReplacer("client_secret:", "client_secrt:", "binding: link", "xyzzy: 1\nbinding: lin", "rpcs:", "subject: [x]\n    rpcs:").Replace(good)
+	_, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err == nil {
+		t.Fatal("it can work")
+	}
+	for _, want := range []string{
+		`there is no key "xyzzy" here; see`,
+		`:8: binding: write`,
+		`:13: providers.mailchimp: there is no key "client_secrt" here: did you mean client_secret?`,
+		`:17: callers.0: there is no key "subject" here: did you mean subjects?`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %s in:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "client_secret: is missing") {
+		t.Errorf("what was meant is told as missing too:\n%v", err)
 	}
 }
 

@@ -56,6 +56,7 @@ func LoadProvider(path, name string, src Source) (*ProviderSource, error) {
 	if !ok {
 		return nil, noSuchProvider(path, name, f.Providers, templates)
 	}
+	r.keepProblemsOf(name)
 	publicURL := r.publicURL(f.PublicURL, r.address([]string{"listen", "http"}, f.Listen.HTTP, defaultHTTP))
 	p := &ProviderSource{
 		Config:   r.provider(name, written, templates, publicURL),
@@ -71,6 +72,14 @@ func LoadProvider(path, name string, src Source) (*ProviderSource, error) {
 		}
 	}
 	return p, nil
+}
+
+// keepProblemsOf forgets what is wrong elsewhere than with a provider.
+func (r *reader) keepProblemsOf(name string) {
+	key := "providers." + name
+	r.problems = slices.DeleteFunc(r.problems, func(p Problem) bool {
+		return p.Key != key && !strings.HasPrefix(p.Key, key+".")
+	})
 }
 
 func noSuchProvider(path, name string, all map[string]fileProvider, templates map[string]provider.Definition) error {

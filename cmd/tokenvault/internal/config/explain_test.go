@@ -65,3 +65,14 @@ func TestAProviderThatThereIsNotIsNamed(t *testing.T) {
 		t.Error("a file that is not YAML was read")
 	}
 }
+
+func TestUnknownKeysElsewhereDoNotMatterToAProvider(t *testing.T) {
+	p, err := loadProvider(strings.Replace(good, "binding: link", "binding: link\nxyzzy: 1", 1), "mailchimp")
+	if err != nil || len(p.Problems) > 0 {
+		t.Errorf("error = %v, problems = %v", err, p)
+	}
+	p, err = loadProvider(strings.Replace(good, "client_secret:", "client_secrt:", 1), "mailchimp")
+	if err != nil || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].String(), "did you mean client_secret?") {
+		t.Errorf("error = %v, problems = %v", err, p)
+	}
+}

@@ -26,10 +26,18 @@ type reader struct {
 	tree      *ast.File
 	problems  []Problem
 	warnings  []string
+	// unknown is how many of the problems are keys that there are not, and meant
+	// has what may have been meant by them: paths.
+	unknown int
+	meant   map[string]bool
 }
 
-// fail notes a problem of the value at a path.
+// fail notes a problem of the value at a path. That what was meant elsewhere is not
+// here is no other problem.
 func (r *reader) fail(path []string, format string, args ...any) {
+	if r.meant[strings.Join(path, ".")] {
+		return
+	}
 	r.problems = append(r.problems, Problem{
 		File: r.name,
 		Line: lineOf(r.tree, path),
@@ -277,13 +285,14 @@ func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []
 	return rules
 }
 
-// globs checks that each entry can match one of the names there are.
+// globs checks that each entry can match one of the names there are. That there are
+// none is a problem of another place.
 func (r *reader) globs(path []string, entries, names []string) {
 	if len(entries) == 0 {
 		r.fail(path, `is missing: list what the caller may use; ["*"] is everything`)
 	}
 	for i, entry := range entries {
-		if !slices.ContainsFunc(names, func(name string) bool { return access.Matches(entry, name) }) {
+		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return access.Matches(entry, name) }) {
 			r.fail(append(slices.Clone(path), strconv.Itoa(i)), "matches nothing; there are: %s", strings.Join(names, ", "))
 		}
 	}

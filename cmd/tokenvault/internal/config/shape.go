@@ -10,12 +10,15 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
 )
 
 // shape compares what is written with what the fields take, and notes every
-// value of another kind. The YAML reader would stop at the first, without the
-// name of its key. Keys that the fields do not have are left to it, and so are
-// types that read themselves.
+// value of another kind and every key that there is not. The YAML reader would stop
+// at the first, without the name of its key. Types that read themselves are left to
+// it.
 func (r *reader) shape(node ast.Node, t reflect.Type, path []string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -69,17 +72,46 @@ func (r *reader) mapping(node ast.Node, t reflect.Type, path []string) {
 		return
 	}
 	for entries := mapping.MapRange(); entries.Next(); {
-		token := entries.Key().GetToken()
-		if token == nil {
+		key := entries.Key().GetToken()
+		if key == nil {
 			continue
 		}
-		below := append(path[:len(path):len(path)], token.Value)
+		below := append(path[:len(path):len(path)], key.Value)
 		if t.Kind() == reflect.Map {
 			r.shape(entries.Value(), t.Elem(), below)
-		} else if field, ok := fieldOf(t, token.Value); ok {
+		} else if field, ok := fieldOf(t, key.Value); ok {
 			r.shape(entries.Value(), field, below)
+		} else if t.Kind() == reflect.Struct && entries.Key().Type() != ast.MergeKeyType {
+			r.unknownKey(t, path, key)
 		}
 	}
+}
+
+// unknownKey notes a key that a struct has no field for.
+func (r *reader) unknownKey(t reflect.Type, path []string, key *token.Token) {
+	text := fmt.Sprintf("there is no key %q here", key.Value)
+	r.unknown++
+	if near := nearest.Names(key.Value, slices.Sorted(maps.Keys(keysOf(t)))); len(near) > 0 {
+		text += fmt.Sprintf(": did you mean %s?", near[0])
+		r.meant[strings.Join(append(path[:len(path):len(path)], near[0]), ".")] = true
+	} else {
+		text += "; see `tokenvault serve --help` for the keys"
+	}
+	r.problems = append(r.problems, Problem{File: r.name, Line: key.Position.Line, Key: strings.Join(path, "."), Text: text})
+}
+
+// keysOf returns the keys of a struct alone.
+func keysOf(t reflect.Type) map[string]bool {
+	keys := map[string]bool{}
+	for field := range t.Fields() {
+		name, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if options == "inline" {
+			maps.Copy(keys, keysOf(field.Type))
+		} else if name != "" && name != "-" {
+			keys[name] = true
+		}
+	}
+	return keys
 }
 
 // fieldOf finds the type of a struct's field by its key.
