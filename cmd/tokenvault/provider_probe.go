@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +53,9 @@ with rotate-secret.`,
 			}
 			isProblem := func(f provider.Finding) bool { return f.Verdict == provider.VerdictProblem }
 			if err == nil && slices.ContainsFunc(findings, isProblem) {
+				if names := unresolved(cmd.Context(), findings); len(names) > 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "None of the host names can be looked up from here: %s. If they are right, look at the DNS and the network of this machine.\n", strings.Join(names, ", "))
+				}
 				return errSomethingIsWrong
 			}
 			return err
@@ -85,6 +93,31 @@ func loadForTest(path, name string, params []string, log io.Writer) (*provider.P
 		return nil, fmt.Errorf("--param %s=...: %s", fault.Name, fault.Problem)
 	}
 	return bound, err
+}
+
+// lookUpPatience is how long the look-ups of host names may take.
+const lookUpPatience = 5 * time.Second
+
+// unresolved returns the host names of findings, if there are some and not one of
+// them can be looked up.
+func unresolved(ctx context.Context, findings []provider.Finding) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookUpPatience)
+	defer cancel()
+	var names []string
+	for _, f := range findings {
+		u, err := url.Parse(f.Address)
+		if err != nil || u.Hostname() == "" || f.Check == provider.CheckRedirect || slices.Contains(names, u.Hostname()) {
+			continue
+		}
+		if f.Verdict == provider.VerdictOK {
+			return nil
+		}
+		if _, err := net.DefaultResolver.LookupHost(ctx, u.Hostname()); err == nil {
+			return nil
+		}
+		names = append(names, u.Hostname())
+	}
+	return names
 }
 
 func printFindings(w io.Writer, findings []provider.Finding) error {
