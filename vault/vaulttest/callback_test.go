@@ -132,6 +132,9 @@ func TestAStateWorksOnce(t *testing.T) {
 	if code != http.StatusBadRequest || !strings.Contains(page, "used already") || !strings.Contains(page, "see what is connected") || strings.Contains(page, "Nothing was changed") {
 		t.Errorf("the same callback again ended at %d, want 400 and a page that says that the link was used:\n%s", code, page)
 	}
+	if n := strings.Count(page, "This link has been used already"); n != 1 {
+		t.Errorf("the page says %d times that the link was used, want once:\n%s", n, page)
+	}
 	code, page = open(t, s, s.NewBrowser(), callback)
 	if code != http.StatusForbidden || strings.Contains(page, "used") || strings.Contains(page, "Nothing was changed") {
 		t.Errorf("the same callback in another browser ended at %d, want 403 and a page that tells nothing:\n%s", code, page)
