@@ -62,10 +62,15 @@ func (s *clientSecrets) of(p *provider.Provider, now time.Time) (try []secret.St
 		return []secret.String{p.ClientSecret()}, s.changed
 	}
 	try = []secret.String{secret.New(r.GetCurrent())}
-	if r.GetPrevious() != "" && now.Before(timeOf(r.GetPreviousExpireTime())) {
-		try = append(try, secret.New(r.GetPrevious()))
-		if s.accepted[p.Name()].Equal(try[1]) {
-			try[0], try[1] = try[1], try[0]
+	for _, former := range r.GetFormer() {
+		if now.Before(timeOf(former.GetExpireTime())) {
+			try = append(try, secret.New(former.GetSecret()))
+		}
+	}
+	for i, one := range try {
+		if s.accepted[p.Name()].Equal(one) {
+			copy(try[1:], try[:i])
+			try[0] = one
 		}
 	}
 	return try, s.changed
@@ -93,13 +98,6 @@ func (s *clientSecrets) problem(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused[name]
-}
-
-// wasAccepted reports whether that secret is the one accepted last.
-func (s *clientSecrets) wasAccepted(name, clientSecret string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.accepted[name].Reveal() == clientSecret
 }
 
 // set reports whether what it was given is new.
@@ -220,7 +218,7 @@ func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecre
 		}
 		now := v.now()
 		next := &storagev1.ClientSecret{
-			Current: clientSecret.Reveal(), Previous: v.secretBefore(p, stored, clientSecret.Reveal()), PreviousExpireTime: timestamppb.New(now.Add(grace)),
+			Current: clientSecret.Reveal(), Former: formerSecrets(stored, clientSecret.Reveal(), now, grace),
 			RotateTime: timestamppb.New(now), Configured: []byte(configured),
 		}
 		op, err := v.records.put(key, next, revision)
@@ -259,15 +257,26 @@ func inForce(p *provider.Provider, stored *storagev1.ClientSecret, configured st
 	return string(stored.GetConfigured()) == configured || p.ClientSecret().Reveal() == stored.GetCurrent()
 }
 
-// secretBefore returns the secret to try beside the next one: the one in force, or
-// the one before that, where this is the same rotation once more, or corrects one
-// that the provider has never accepted.
-func (v *Vault) secretBefore(p *provider.Provider, stored *storagev1.ClientSecret, next string) string {
-	sparesBefore := stored.GetPrevious() != "" && v.now().Before(timeOf(stored.GetPreviousExpireTime()))
-	if sparesBefore && (next == stored.GetCurrent() || !v.secrets.wasAccepted(p.Name(), stored.GetCurrent())) {
-		return stored.GetPrevious()
+// maxFormer is how many secrets are tried besides the one in force.
+const maxFormer = 3
+
+// formerSecrets returns what is tried beside the next secret: the one in force, for
+// the grace, and those before it for what is left of theirs. The same secret once
+// more changes none of them; without a grace there are none.
+func formerSecrets(stored *storagev1.ClientSecret, next string, now time.Time, grace time.Duration) []*storagev1.ClientSecret_Former {
+	if grace == 0 {
+		return nil
 	}
-	return stored.GetCurrent()
+	var former []*storagev1.ClientSecret_Former
+	if stored.GetCurrent() != next {
+		former = append(former, &storagev1.ClientSecret_Former{Secret: stored.GetCurrent(), ExpireTime: timestamppb.New(now.Add(grace))})
+	}
+	for _, one := range stored.GetFormer() {
+		if one.GetSecret() != next && one.GetSecret() != stored.GetCurrent() && now.Before(timeOf(one.GetExpireTime())) && len(former) < maxFormer {
+			former = append(former, one)
+		}
+	}
+	return former
 }
 
 // secretKey returns where a provider's rotated secret lies, and the keyed hash of

@@ -105,6 +105,30 @@ func TestRotatingTwiceToTheSameSecretKeepsTheOldOne(t *testing.T) {
 	})
 }
 
+func TestAnotherRotationKeepsTheSecretThatIsStillInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{Quiet: true})
+		e.MustConnect("alice")
+		change := func(to string, grace time.Duration) {
+			t.Helper()
+			if _, err := e.Vault.RotateClientSecret(t.Context(), "acme", secret.New(to), grace); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change("mistyped", vault.DefaultSecretGrace)
+		e.Restart()
+		change("second", time.Hour) // a shorter grace does not shorten the one before
+		time.Sleep(2 * time.Hour)
+		if _, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice")); err != nil {
+			t.Errorf("the provider still has the first secret, and its grace has 22 hours to go: %v", err)
+		}
+		change("third", 0) // the others leaked
+		if _, err := e.Vault.RefreshConnection(t.Context(), e.Key("alice")); err == nil {
+			t.Error("a former secret is still used after a rotation without a grace")
+		}
+	})
+}
+
 func TestTheRotatedSecretMayBePutIntoTheConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})

@@ -1269,10 +1269,9 @@ func (x *RevocationRequest) GetParams() map[string]string {
 type ClientSecret struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Current string                 `protobuf:"bytes,1,opt,name=current,proto3" json:"current,omitempty"`
-	// Tried after current until previous_expire_time.
-	Previous           string                 `protobuf:"bytes,2,opt,name=previous,proto3" json:"previous,omitempty"`
-	PreviousExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=previous_expire_time,json=previousExpireTime,proto3" json:"previous_expire_time,omitempty"`
-	RotateTime         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
+	// Those before, the newest first, each tried until its own end.
+	Former     []*ClientSecret_Former `protobuf:"bytes,6,rep,name=former,proto3" json:"former,omitempty"`
+	RotateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
 	// Keyed hash of the configuration's secret at that time. When the
 	// configuration has another one, that was set later, and is in force.
 	Configured    []byte `protobuf:"bytes,5,opt,name=configured,proto3" json:"configured,omitempty"`
@@ -1317,16 +1316,9 @@ func (x *ClientSecret) GetCurrent() string {
 	return ""
 }
 
-func (x *ClientSecret) GetPrevious() string {
+func (x *ClientSecret) GetFormer() []*ClientSecret_Former {
 	if x != nil {
-		return x.Previous
-	}
-	return ""
-}
-
-func (x *ClientSecret) GetPreviousExpireTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.PreviousExpireTime
+		return x.Former
 	}
 	return nil
 }
@@ -1632,6 +1624,58 @@ func (x *AuditHead) GetHash() string {
 	return ""
 }
 
+type ClientSecret_Former struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Secret        string                 `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientSecret_Former) Reset() {
+	*x = ClientSecret_Former{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientSecret_Former) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientSecret_Former) ProtoMessage() {}
+
+func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientSecret_Former.ProtoReflect.Descriptor instead.
+func (*ClientSecret_Former) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11, 0}
+}
+
+func (x *ClientSecret_Former) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *ClientSecret_Former) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 var File_tokenvault_storage_v1_record_proto protoreflect.FileDescriptor
 
 const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
@@ -1771,16 +1815,19 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06params\x18\x06 \x03(\v24.tokenvault.storage.v1.RevocationRequest.ParamsEntryR\x06params\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf9\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbe\x02\n" +
 	"\fClientSecret\x12\x1d\n" +
-	"\acurrent\x18\x01 \x01(\tB\x03\x80\x01\x01R\acurrent\x12\x1f\n" +
-	"\bprevious\x18\x02 \x01(\tB\x03\x80\x01\x01R\bprevious\x12L\n" +
-	"\x14previous_expire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x12previousExpireTime\x12;\n" +
+	"\acurrent\x18\x01 \x01(\tB\x03\x80\x01\x01R\acurrent\x12B\n" +
+	"\x06former\x18\x06 \x03(\v2*.tokenvault.storage.v1.ClientSecret.FormerR\x06former\x12;\n" +
 	"\vrotate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"rotateTime\x12\x1e\n" +
 	"\n" +
 	"configured\x18\x05 \x01(\fR\n" +
-	"configured\"\xa5\x01\n" +
+	"configured\x1ab\n" +
+	"\x06Former\x12\x1b\n" +
+	"\x06secret\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06secret\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTimeJ\x04\b\x02\x10\x03J\x04\b\x03\x10\x04\"\xa5\x01\n" +
 	"\n" +
 	"DeviceFlow\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12$\n" +
@@ -1825,7 +1872,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -1854,55 +1901,57 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	nil,                           // 24: tokenvault.storage.v1.Grant.ToldMetadataEntry
 	nil,                           // 25: tokenvault.storage.v1.Session.ParamsEntry
 	nil,                           // 26: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*ClientSecret_Former)(nil),   // 27: tokenvault.storage.v1.ClientSecret.Former
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	27, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	28, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	27, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	27, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	28, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	28, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
 	21, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	27, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	27, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	28, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	28, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	27, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	28, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
 	22, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	27, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	27, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	27, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	27, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	28, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	28, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	28, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	28, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
 	23, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
 	24, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	27, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	27, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	28, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
 	25, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	27, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
 	5,  // 30: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	27, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	28, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
 	26, // 32: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	27, // 33: tokenvault.storage.v1.ClientSecret.previous_expire_time:type_name -> google.protobuf.Timestamp
-	27, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	27, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 33: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	28, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	28, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
 	3,  // 36: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	27, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	28, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
 	6,  // 38: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	27, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	27, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	28, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	28, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	28, // 41: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -1916,7 +1965,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
