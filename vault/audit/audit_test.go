@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault/audit"
@@ -244,6 +245,84 @@ func TestFilesThatWereMovedAwayBelongTogether(t *testing.T) {
 	}
 }
 
+func TestAFileIsMovedAwayWhileManyWrite(t *testing.T) {
+	path, keeper := written(t)
+	l := open(t, path, keeper)
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() { appendEntries(t, l, 100) })
+	}
+	var paths []string
+	for i := range 5 {
+		paths = append(paths, fmt.Sprint(path, ".", i))
+		if err := os.Rename(path, paths[i]); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reopen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// As if the process were killed now: what it has kept fits the new file.
+		head, _ := keeper.LoadHead(t.Context())
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(t.TempDir(), "audit.jsonl")
+		if err := os.WriteFile(copied, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(t, copied, &memory{head: head}).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writers.Wait()
+	stop(t, l)
+	if report := verify(t, keeper.head, append(paths, path)...); len(report.Problems) != 0 || report.Entries != 810 {
+		t.Errorf("report = %+v", report)
+	}
+}
+
+func TestAFileThatIsNoLogIsLeftAsItIs(t *testing.T) {
+	for name, content := range map[string]string{
+		"no line":    "an important note",
+		"lines":      "an important note\nof two lines and a bit",
+		"long":       strings.Repeat("x", 3<<20),
+		"other JSON": "{\"seq\":",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "note")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := audit.Open(t.Context(), audit.Config{Path: path, Key: newKey(t, 1), Keeper: &memory{}}); err == nil {
+				t.Error("Open took it for a log")
+			}
+			if left, err := os.ReadFile(path); err != nil || string(left) != content {
+				t.Errorf("%d bytes are left of %d (%v)", len(left), len(content), err)
+			}
+		})
+	}
+}
+
+func TestLinesAfterTheKeptHeadDoNotHideThatItsLineIsAnother(t *testing.T) {
+	path, keeper := written(t)
+	// The log goes on from an older head in a file of its own: the lines between are
+	// other ones, made with the right key, as after the disk was set back.
+	older := verify(t, audit.Head{}, path).Last
+	l := open(t, path, keeper)
+	appendEntries(t, l, 5)
+	stop(t, l)
+	if err := os.Rename(path, path+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	forked := open(t, path, &memory{head: older})
+	appendEntries(t, forked, 10)
+	stop(t, forked)
+	if report := verify(t, keeper.head, path); len(report.Problems) != 1 {
+		t.Errorf("problems = %v, want that line %d is not the one that was written", report.Problems, keeper.head.Sequence)
+	}
+}
+
 func TestManyWriteOneChain(t *testing.T) {
 	path, keeper := filepath.Join(t.TempDir(), "audit.jsonl"), &memory{}
 	l := open(t, path, keeper)
@@ -293,6 +372,41 @@ func TestALogThatCannotBeWrittenSaysSo(t *testing.T) {
 		t.Errorf("Healthy = %v after a write that went well", l.Healthy())
 	}
 	stop(t, l)
+}
+
+func TestALogRecoversUnasked(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "logs")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, filepath.Join(folder, "audit.jsonl"), &memory{})
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reopen(t.Context()); err == nil {
+			t.Fatal("Reopen of a file in no folder went well")
+		}
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		running, end := context.WithCancel(t.Context())
+		var background sync.WaitGroup
+		background.Go(func() {
+			if err := l.Run(running); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(2 * time.Second) // of the test's clock
+		if err := l.Healthy(); err != nil {
+			t.Errorf("Healthy = %v after the folder was back, and nothing was asked for", err)
+		}
+		end()
+		background.Wait()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestFingerprintsTellTokensApartAndNothingElse(t *testing.T) {

@@ -10,15 +10,21 @@
 // What happened after the head was last kept, a second or less, is in the chain
 // but can be cut off unseen.
 //
+// Where a process was killed between the moving of a file and the signal for it,
+// lines after the kept head may be in the file that was moved away and their numbers
+// in the new one again: that is reported, since it cannot be told from tampering.
+//
 // A file begins with a line that carries the hash it goes on from. Files that were
 // moved away are read in their order, the newest last.
 //
 // # Writing
 //
 // [Log.Append] returns when the line has been handed to the operating system, and
-// lines that wait share a write. The disk has them a moment later. A log that
-// cannot be written says so, and whoever asks for it must not go on: what is not
-// recorded does not happen.
+// lines that wait share a write. The disk has them a moment later. A call is
+// recorded when it has ended and before its answer leaves, so a crash between the
+// two, or the first write that fails, can leave an effect without a line. After a
+// write that failed the log says so, and nothing that must be recorded may begin
+// until it can be written again.
 //
 // A line must never hold a secret. Tokens appear as keyed fingerprints, which tell
 // whether two lines are about the same token and nothing else.

@@ -52,8 +52,10 @@ type Log struct {
 	// What follows belongs to whoever has the turn.
 	file  *os.File
 	head  Head
-	saved Head   // the head as it was last kept
 	lines []byte // room for those of a batch
+
+	settling sync.Mutex
+	saved    Head // the head as it was last kept; with settling
 }
 
 // appended is an entry on its way into the file.
@@ -91,7 +93,15 @@ func (l *Log) goOn() error {
 	if err != nil {
 		return fmt.Errorf("audit: open %s: %w", l.config.Path, err)
 	}
-	head, err := l.endOf(file)
+	head, torn, err := l.endOf(file)
+	if err == nil && torn > 0 {
+		// It was never acknowledged.
+		if info, statErr := file.Stat(); statErr != nil {
+			err = statErr
+		} else {
+			err = file.Truncate(info.Size() - torn)
+		}
+	}
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
@@ -111,7 +121,7 @@ func (l *Log) begin() error {
 	signed := appendOpening(nil, l.head.Sequence+1, opening{Time: l.config.Now().UTC(), Opened: format, Continues: l.head.Hash})
 	hash := l.config.Key.link(l.head.Hash, signed)
 	if _, err := l.file.Write(seal(signed, hash)); err != nil {
-		return fmt.Errorf("audit: begin %s: %w", l.config.Path, err)
+		return errors.Join(fmt.Errorf("audit: begin %s: %w", l.config.Path, err), l.file.Truncate(0)) // it was empty
 	}
 	l.head = Head{Sequence: l.head.Sequence + 1, Hash: hash}
 	folder, err := os.Open(filepath.Dir(l.config.Path))
@@ -122,54 +132,61 @@ func (l *Log) begin() error {
 }
 
 // endOf finds the end of the chain in a file that may have lines after the kept
-// head: those written in the last moment before the process ended. A last line
-// that is not whole was never acknowledged, and goes.
-func (l *Log) endOf(file *os.File) (Head, error) {
+// head: those written in the last moment before the process ended. It returns how
+// much of a line stands after the last whole one, in bytes. It changes nothing: the
+// file may be another than was meant.
+func (l *Log) endOf(file *os.File) (head Head, torn int64, err error) {
 	for size := int64(firstLook); ; size *= 16 {
-		content, whole, err := tail(file, size)
-		if err != nil {
-			return Head{}, fmt.Errorf("audit: read %s: %w", l.config.Path, err)
-		}
-		if len(content) == 0 && whole {
-			return l.head, nil
+		content, torn, whole, err := tail(file, size)
+		switch {
+		case err != nil:
+			return Head{}, 0, fmt.Errorf("audit: read %s: %w", l.config.Path, err)
+		case torn > maxBatch*maxLine:
+			return Head{}, 0, l.broken(errNotALog)
+		case len(content) == 0 && whole && torn > 0:
+			// Not even the line that begins a file: that one is synced before the
+			// next, so what is here was never a log.
+			return Head{}, 0, l.broken(errNotALog)
+		case len(content) == 0 && whole:
+			return l.head, 0, nil
 		}
 		head, found, err := l.continueFrom(l.head, content)
 		switch {
 		case err == nil && found:
-			return head, nil
+			return head, torn, nil
 		case whole && err != nil:
-			return Head{}, l.broken(err)
+			return Head{}, 0, l.broken(err)
 		case whole:
-			return Head{}, l.broken(fmt.Errorf("line %d, which was written last, is not in it", l.head.Sequence))
+			return Head{}, 0, l.broken(fmt.Errorf("line %d, which was written last, is not in it", l.head.Sequence))
 		}
 	}
 }
 
+// errNotALog says that a file holds something else.
+var errNotALog = errors.New("it is not an audit log")
+
 // firstLook is how much of the end of a file is read at first, in bytes.
 const firstLook = 1 << 20
 
-// tail returns whole lines from the end of a file, and whether those are all. What
-// is left of a line that was not written to its end is taken out of the file.
-func tail(file *os.File, size int64) (content []byte, whole bool, err error) {
+// tail returns whole lines from the end of a file, how many bytes of another follow
+// them, and whether the file begins with what is returned.
+func tail(file *os.File, size int64) (content []byte, torn int64, whole bool, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return nil, false, err
+		return nil, 0, false, err
 	}
 	from := max(info.Size()-size, 0)
 	content = make([]byte, info.Size()-from)
 	if _, err := file.ReadAt(content, from); err != nil && !errors.Is(err, io.EOF) {
-		return nil, false, err
+		return nil, 0, false, err
 	}
-	if torn := len(content) - bytes.LastIndexByte(content, '\n') - 1; torn > 0 {
-		content = content[:len(content)-torn]
-		if err := file.Truncate(from + int64(len(content))); err != nil {
-			return nil, false, err
-		}
-	}
+	end := bytes.LastIndexByte(content, '\n') + 1
+	torn = int64(len(content) - end)
+	content = content[:end]
 	if from > 0 {
 		content = content[bytes.IndexByte(content, '\n')+1:]
 	}
-	return content, from == 0, nil
+	return content, torn, from == 0, nil
 }
 
 // continueFrom follows the chain from a head through lines that begin before or
@@ -205,8 +222,11 @@ func (l *Log) broken(cause error) error {
 	return fmt.Errorf("audit: %s is not as it was written (%w): look with `tokenvault audit verify`, then move the file away to begin another; the gap stays on record", l.config.Path, cause)
 }
 
-// maxBatch is how many entries share a write at most.
-const maxBatch = 512
+// Bounds of what waits for the disk.
+const (
+	maxBatch   = 512    // entries that share a write
+	maxWaiting = 10_000 // entries; more are refused
+)
 
 // Append adds an entry, and returns when it has been handed to the operating
 // system. The error is ErrUnavailable, or the context's where ctx ends first:
@@ -214,6 +234,10 @@ const maxBatch = 512
 func (l *Log) Append(ctx context.Context, e Entry) error {
 	a := &appended{entry: e, done: make(chan struct{})}
 	l.mu.Lock()
+	if len(l.waiting) == maxWaiting {
+		l.mu.Unlock()
+		return fmt.Errorf("%w: the disk does not keep up", ErrUnavailable)
+	}
 	l.waiting = append(l.waiting, a)
 	l.mu.Unlock()
 	for {
@@ -276,16 +300,16 @@ func (l *Log) writeBatch(batch []*appended) error {
 	return nil
 }
 
-// takeBack takes the last bytes out of the file.
+// takeBack takes the last bytes out of the file, and closes it: it is looked at
+// again before the next line is written.
 func (l *Log) takeBack(n int) error {
-	if n == 0 {
-		return nil
+	file := l.file
+	l.file = nil
+	info, err := file.Stat()
+	if err == nil && n > 0 {
+		err = file.Truncate(info.Size() - int64(n))
 	}
-	info, err := l.file.Stat()
-	if err != nil {
-		return err
-	}
-	return l.file.Truncate(info.Size() - int64(n))
+	return errors.Join(err, file.Close())
 }
 
 func (l *Log) setFault(err error) {
@@ -306,13 +330,14 @@ func (l *Log) Healthy() error {
 const syncInterval = time.Second
 
 // Run syncs the file and keeps the head from time to time, until ctx ends, and
-// once more then.
+// once more then. While the log cannot be written, it tries to open it again.
 func (l *Log) Run(ctx context.Context) error {
 	ticker := time.NewTicker(syncInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
+			l.retry()
 			if err := l.settle(ctx); err != nil && ctx.Err() == nil {
 				l.config.Logger.Error("head of the audit log not kept", slog.Any("cause", err))
 			}
@@ -324,18 +349,32 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
+// retry opens the file anew after a write has failed.
+func (l *Log) retry() {
+	if l.Healthy() == nil {
+		return
+	}
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if l.file == nil {
+		l.setFault(l.goOn())
+	}
+}
+
 // settle makes what was written durable, then keeps the head: the head must never
 // be ahead of the file.
 func (l *Log) settle(ctx context.Context) error {
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	l.settling.Lock() // heads are kept in their order
+	defer l.settling.Unlock()
+	l.turn <- struct{}{}
 	head, file := l.head, l.file
-	unchanged := head == l.saved
 	<-l.turn
-	if unchanged || file == nil {
+	return l.keep(ctx, head, file)
+}
+
+// keep is called with l.settling held.
+func (l *Log) keep(ctx context.Context, head Head, file *os.File) error {
+	if head == l.saved || file == nil {
 		return nil
 	}
 	if err := file.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
@@ -344,24 +383,26 @@ func (l *Log) settle(ctx context.Context) error {
 	if err := l.config.Keeper.SaveHead(ctx, head); err != nil {
 		return fmt.Errorf("audit: keep the head of the log: %w", err)
 	}
-	l.turn <- struct{}{}
 	l.saved = head
-	<-l.turn
 	return nil
 }
 
 // Reopen closes the file and opens its path anew: after the file was moved away.
+// Nothing is written meanwhile, so that the new file continues from a head that is
+// kept.
 func (l *Log) Reopen(ctx context.Context) error {
-	if err := l.settle(ctx); err != nil {
-		return err
-	}
+	l.settling.Lock()
+	defer l.settling.Unlock()
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
-	if l.file != nil {
-		if err := errors.Join(l.file.Sync(), l.file.Close()); err != nil {
-			return fmt.Errorf("audit: close %s: %w", l.config.Path, err)
-		}
+	if err := l.keep(ctx, l.head, l.file); err != nil {
+		return err
+	}
+	if file := l.file; file != nil {
 		l.file = nil
+		if err := file.Close(); err != nil {
+			l.config.Logger.Error("audit log not closed", slog.Any("cause", err))
+		}
 	}
 	err := l.goOn()
 	l.setFault(err)

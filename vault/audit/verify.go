@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -43,20 +44,22 @@ type File struct {
 // are not missed: files may be deleted from the front. The error is that of a
 // reader.
 func Verify(key Key, kept Head, files ...File) (Report, error) {
-	v := &verifier{key: key}
+	v := &verifier{key: key, kept: kept}
 	for _, file := range files {
 		if err := v.read(file); err != nil {
 			return v.report, fmt.Errorf("read %s: %w", file.Name, err)
 		}
 	}
-	v.end(kept, files)
+	v.end(files)
 	return v.report, nil
 }
 
 type verifier struct {
 	key    Key
 	report Report
+	kept   Head
 	begun  bool // the first line was read
+	met    bool // the line that the kept head is of was read, as it was written
 }
 
 func (v *verifier) fail(file string, line int, format string, args ...any) {
@@ -80,6 +83,10 @@ func (v *verifier) read(file File) error {
 	}
 	if n == 0 {
 		v.fail(file.Name, 1, "is empty")
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		v.fail(file.Name, n+1, "is longer than a line of an audit log can be; what comes after it was not read")
+		return nil
 	}
 	return lines.Err()
 }
@@ -112,18 +119,19 @@ func (v *verifier) line(file string, n int, line Line) {
 		v.report.Entries++
 	}
 	v.report.Last = Head{Sequence: line.Sequence, Hash: line.hash}
+	v.met = v.met || v.report.Last == v.kept
 }
 
 // end compares the end of the chain with the head that is kept elsewhere.
-func (v *verifier) end(kept Head, files []File) {
+func (v *verifier) end(files []File) {
 	last := "the log"
 	if len(files) > 0 {
 		last = files[len(files)-1].Name
 	}
 	switch found := v.report.Last; {
-	case found.Sequence < kept.Sequence:
-		v.fail(last, 0, "lines %d to %d are missing at the end", found.Sequence+1, kept.Sequence)
-	case found.Sequence == kept.Sequence && found.Hash != kept.Hash:
-		v.fail(last, 0, "line %d is not the one that was written", kept.Sequence)
+	case found.Sequence < v.kept.Sequence:
+		v.fail(last, 0, "lines %d to %d are missing at the end", found.Sequence+1, v.kept.Sequence)
+	case v.kept.Sequence >= max(v.report.First, 1) && !v.met:
+		v.fail(last, 0, "line %d is not the one that was written", v.kept.Sequence)
 	}
 }
