@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
 // errNotRecorded says that the audit log cannot be written: what cannot be
@@ -46,7 +46,7 @@ func (r recorder) record(ctx context.Context, m method, peer string, req, resp a
 		return nil
 	}
 	e := r.entry(ctx, m, peer, req, callErr)
-	if e.Caller == "" && e.Outcome == audit.Denied {
+	if e.Caller == "" && e.Tenant == "" && e.Outcome != audit.Allowed {
 		if e.Count = r.strangers.admit(e.Time); e.Count == 0 {
 			return nil // counted, and told with the next
 		}
@@ -66,7 +66,7 @@ func (r recorder) entry(ctx context.Context, m method, peer string, req any, cal
 	e := audit.Entry{Time: time.Now().UTC(), RPC: m.name, Outcome: audit.Allowed, Peer: peer, RequestID: r.ids.next(), TraceID: traceID(ctx)}
 	if callErr != nil {
 		e.Outcome, e.Reason = audit.Failed, reasonOf(callErr)
-		if strings.HasPrefix(e.Reason, "CALLER_") {
+		if e.Reason == "CALLER_UNKNOWN" || e.Reason == "CALLER_FORBIDDEN" {
 			e.Outcome = audit.Denied
 		}
 	}
@@ -79,7 +79,7 @@ func (r recorder) entry(ctx context.Context, m method, peer string, req any, cal
 			e.Label = cut(r.GetLabel(), 64)
 		}
 	}
-	if r, ok := req.(interface{ GetProvider() string }); ok && (e.Caller != "" || m.who == browser) {
+	if r, ok := req.(interface{ GetProvider() string }); ok && (e.Caller != "" || m.who == browser && provider.ValidName(r.GetProvider())) {
 		e.Provider = cut(r.GetProvider(), 63)
 	}
 	if n := noteFrom(ctx); n != nil {

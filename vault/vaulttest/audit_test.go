@@ -17,6 +17,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -194,5 +195,28 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 	seconds := int(time.Since(began)/time.Second) + 2
 	if len(all) > 20*seconds || counted > calls {
 		t.Errorf("%d entries for %d calls in %d seconds, want at most 20 each second", len(all), calls, seconds)
+	}
+}
+
+func TestForgedCallbacksDoNotFillTheLog(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	browser := tokenvaultv1.NewOAuthServiceClient(s.Dial(secret.String{}))
+	const calls = 500
+	began := time.Now()
+	for range calls {
+		_, err := browser.Callback(t.Context(), &tokenvaultv1.CallbackRequest{Provider: "no such\x1b provider", Code: "c", State: "s"})
+		if err == nil {
+			t.Fatal("a forged callback went through")
+		}
+	}
+	all := entries(t, s)
+	for _, e := range all {
+		if e.Provider != "" {
+			t.Errorf("provider %q is in the log, as a stranger wrote it", e.Provider)
+		}
+	}
+	seconds := int(time.Since(began)/time.Second) + 2
+	if len(all) > 20*seconds {
+		t.Errorf("%d entries for %d callbacks in %d seconds, want at most 20 each second", len(all), calls, seconds)
 	}
 }
