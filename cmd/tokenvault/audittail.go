@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -181,24 +182,33 @@ func (f *tailFlags) show(w io.Writer, text []byte) error {
 		return err
 	}
 	e := line.Entry
-	words := []string{showTime(e.Time), string(e.Outcome), e.RPC}
+	words := []string{showTime(e.Time), printable(string(e.Outcome)), printable(e.RPC)}
 	if e.Reason != "" {
-		words = append(words, e.Reason)
+		words = append(words, printable(e.Reason))
 	}
 	if e.Caller != "" {
-		words = append(words, "by "+e.Caller)
+		words = append(words, "by "+printable(e.Caller))
 	}
 	if e.Subject != "" || e.Provider != "" {
-		words = append(words, "for "+nameOf(e.Subject, e.Provider, e.Label).String())
+		words = append(words, "for "+printable(nameOf(e.Subject, e.Provider, e.Label).String()))
 	}
 	if e.Peer != "" {
-		words = append(words, "from "+e.Peer)
+		words = append(words, "from "+printable(e.Peer))
 	}
 	if e.Count > 1 {
 		words = append(words, fmt.Sprintf("(and %d more)", e.Count-1))
 	}
 	_, err = fmt.Fprintln(w, strings.Join(words, "  "))
 	return err
+}
+
+// printable quotes a text that would do more to a terminal than show itself: what a
+// caller asked for and was refused is on record as it came.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 var errNotAnEntry = errors.New("(is not a line of an audit log)")
