@@ -11,9 +11,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	ctx = context.WithValue(ctx, hangupKey{}, (<-chan os.Signal)(hangups))
+	ctx = context.WithValue(ctx, hangupKey{}, func() <-chan os.Signal {
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGHUP)
+		return c
+	})
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -21,9 +23,12 @@ func main() {
 
 type hangupKey struct{}
 
-// hangups delivers SIGHUP: a file that a running command writes was moved away. It
-// is nil where nobody sends it.
+// hangups delivers SIGHUP from now on: a file that a running command writes was
+// moved away. For commands that do not ask, a hangup is what it always is. It is nil
+// where nobody sends it.
 func hangups(ctx context.Context) <-chan os.Signal {
-	c, _ := ctx.Value(hangupKey{}).(<-chan os.Signal)
-	return c
+	if subscribe, ok := ctx.Value(hangupKey{}).(func() <-chan os.Signal); ok {
+		return subscribe()
+	}
+	return nil
 }

@@ -98,11 +98,12 @@ func (s *stack) runAudit(ctx context.Context) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.audit.Run(ctx) }()
+	moved := hangups(ctx)
 	for {
 		select {
 		case err := <-done:
 			return err
-		case <-hangups(ctx):
+		case <-moved:
 			if err := s.audit.Reopen(ctx); err != nil {
 				s.log.Error("audit log not opened anew", slog.Any("cause", err))
 				continue
