@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -198,6 +199,13 @@ func saysProviderFails(err error) bool {
 	return status == 0 || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
 }
 
+// isIdle reports whether nothing is known that would be worth remembering.
+func (b *breaker) isIdle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures == 0 && b.running == 0 && len(b.waiting) == 0
+}
+
 // breakers are one for each host that tokens are had from: where a provider's
 // definition has variables, each customer of it may have a host of their own, and
 // one that is down is no reason not to ask another.
@@ -222,7 +230,7 @@ func (bs *breakers) of(p *provider.Provider) *breaker {
 	b, ok := bs.hosts[key]
 	if !ok {
 		if len(bs.hosts) >= maxBreakers {
-			clear(bs.hosts)
+			maps.DeleteFunc(bs.hosts, func(_ string, b *breaker) bool { return b.isIdle() })
 		}
 		b = newBreaker()
 		bs.hosts[key] = b
