@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -169,13 +170,52 @@ func (s *shownProvider) add(field provider.Field, line string) {
 	s.Fields = append(s.Fields, shownField{Key: strings.Join(field.Path, "."), Value: showValue(field), From: from})
 }
 
-// showValue hides what a configuration has in places where people put keys.
+// showValue hides what a configuration has in places where people put keys: around
+// placeholders too, and in what is asked of an address.
 func showValue(field provider.Field) string {
-	mayHoldKeys := field.Path[0] == "token_params" || slices.Contains(field.Path, "headers") || field.Path[0] == "api_headers"
-	if field.Origin == provider.OriginConfiguration && mayHoldKeys && !strings.Contains(field.Value, "{") {
+	if field.Origin != provider.OriginConfiguration {
+		return field.Value
+	}
+	key := field.Path[len(field.Path)-1]
+	switch mayHoldKeys := field.Path[0] == "token_params" || slices.Contains(field.Path, "headers") || field.Path[0] == "api_headers" || key == "authorization"; {
+	case mayHoldKeys && !placeholder.MatchString(field.Value):
 		return "(not shown)"
+	case mayHoldKeys:
+		return showPlaceholders(field.Value)
+	case strings.HasSuffix(key, "url") && key != "authorize_url": // browsers are shown that one
+		address, query, asks := strings.Cut(field.Value, "?")
+		if asks {
+			return address + "?" + showPlaceholders(query)
+		}
 	}
 	return field.Value
+}
+
+var (
+	placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+	scheme      = regexp.MustCompile(`^(Bearer|Basic|OAuth|Token|token) $`)
+)
+
+// showPlaceholders shows the placeholders of a value, and a known authentication
+// scheme before them.
+func showPlaceholders(value string) string {
+	var shown strings.Builder
+	end := 0
+	literal := func(text string) {
+		switch {
+		case scheme.MatchString(text):
+			shown.WriteString(text)
+		case text != "":
+			shown.WriteString("…")
+		}
+	}
+	for _, at := range placeholder.FindAllStringIndex(value, -1) {
+		literal(value[end:at[0]])
+		shown.WriteString(value[at[0]:at[1]])
+		end = at[1]
+	}
+	literal(value[end:])
+	return shown.String()
 }
 
 func (s *shownProvider) print(out, log io.Writer) error {

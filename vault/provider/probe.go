@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -90,6 +91,7 @@ type probe struct {
 }
 
 func (b *probe) find(check Check, verdict Verdict, address, text string, args ...any) {
+	address, _, _ = strings.Cut(address, "?")
 	b.findings = append(b.findings, Finding{Check: check, Verdict: verdict, Address: address, Text: fmt.Sprintf(text, args...)})
 }
 
