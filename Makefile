@@ -29,7 +29,7 @@ race: ## Run the tests under the race detector, with fewer repetitions.
 	go test -race -short ./...
 
 bench: ## Measure GetCredentials against a bare echo, side by side (a minute).
-	go test -run '^$$' -bench . -benchtime 2s ./vault/vaulttest ./vault/access ./vault/keyring ./vault/store/boltstore
+	go test -run '^$$' -bench . -benchtime 2s ./vault/vaulttest ./vault/access ./vault/audit ./vault/keyring ./vault/store/boltstore
 
 check: format vet staticcheck proto generated test race ## Everything that must be green.
 

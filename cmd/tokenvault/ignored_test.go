@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
 	"testing"
 )
@@ -8,11 +11,11 @@ import (
 // TestSecretsMadeInACloneAreNotCommitted asks git about what the README and `dev`
 // make people create.
 func TestSecretsMadeInACloneAreNotCommitted(t *testing.T) {
-	if out, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--is-inside-work-tree").CombinedOutput(); err != nil {
-		t.Skipf("not a clone: %v %s", err, out)
+	if _, err := os.Stat("../../.git"); errors.Is(err, fs.ErrNotExist) {
+		t.Skip("this is no clone: there is nothing that could be committed")
 	}
 	for _, path := range []string{
-		"master.key", "tokenvault.yaml", "vault.db", "vault.db.marker", "vault.db.new", "caller.token", "acme.secret",
+		"master.key", "tokenvault.yaml", "vault.db", "vault.db.marker", "vault.db.new", "caller.token", "acme.secret", "audit.jsonl", "audit.jsonl.1",
 		".tokenvault/tokenvault.yaml", "bin/tokenvault",
 	} {
 		cmd := exec.CommandContext(t.Context(), "git", "check-ignore", "--quiet", "--no-index", path)

@@ -86,15 +86,20 @@ func written(t *testing.T) (path string, keeper *memory) {
 	return path, keeper
 }
 
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 func verify(t *testing.T, head audit.Head, paths ...string) audit.Report {
 	t.Helper()
 	var files []audit.File
 	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, audit.File{Name: path, Reader: bytes.NewReader(content)})
+		files = append(files, audit.File{Name: path, Reader: bytes.NewReader(read(t, path))})
 	}
 	report, err := audit.Verify(newKey(t, 1), head, files...)
 	if err != nil {
@@ -137,10 +142,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			path, keeper := written(t)
-			content, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			content := read(t, path)
 			if err := os.WriteFile(path, row.change(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -153,10 +155,7 @@ func TestEveryChangeIsFound(t *testing.T) {
 
 func TestAnotherKeyFindsNothingRight(t *testing.T) {
 	path, keeper := written(t)
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := read(t, path)
 	report, err := audit.Verify(newKey(t, 2), keeper.head, audit.File{Name: path, Reader: bytes.NewReader(content)})
 	if err != nil || len(report.Problems) == 0 {
 		t.Errorf("report = %+v, %v", report, err)
@@ -197,15 +196,12 @@ func TestAProcessThatIsKilledLosesNothingItHasAcknowledged(t *testing.T) {
 
 func TestAFileThatWasTamperedWithStopsTheStart(t *testing.T) {
 	path, keeper := written(t)
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := read(t, path)
 	cut := bytes.LastIndexByte(content[:len(content)-1], '\n') + 1
 	if err := os.WriteFile(path, content[:cut], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = audit.Open(t.Context(), audit.Config{Path: path, Key: newKey(t, 1), Keeper: keeper})
+	_, err := audit.Open(t.Context(), audit.Config{Path: path, Key: newKey(t, 1), Keeper: keeper})
 	if err == nil || !strings.Contains(err.Error(), "audit verify") {
 		t.Fatalf("Open = %v, want that it says how to look at it", err)
 	}
@@ -263,10 +259,7 @@ func TestAFileIsMovedAwayWhileManyWrite(t *testing.T) {
 		}
 		// As if the process were killed now: what it has kept fits the new file.
 		head, _ := keeper.LoadHead(t.Context())
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		content := read(t, path)
 		copied := filepath.Join(t.TempDir(), "audit.jsonl")
 		if err := os.WriteFile(copied, content, 0o600); err != nil {
 			t.Fatal(err)

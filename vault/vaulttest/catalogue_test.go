@@ -153,17 +153,11 @@ func (d *drive) use() vault.Credentials {
 	return creds
 }
 
-// call sends a request to the provider's API as a program does: with the headers
-// and to the place that the credentials say.
-func (d *drive) call(creds vault.Credentials, want map[string]any) {
+// get asks the provider's API for a path, with the headers and at the place that the
+// credentials say.
+func (d *drive) get(creds vault.Credentials, path string) *http.Response {
 	d.t.Helper()
-	if (creds.APIBaseURL != "") != (d.def.APIBaseURL != "") {
-		d.t.Fatalf("api_base_url = %q, want one like %s", creds.APIBaseURL, d.def.APIBaseURL)
-	}
-	if creds.APIBaseURL == "" {
-		return
-	}
-	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, creds.APIBaseURL+"/things", nil)
+	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, creds.APIBaseURL+path, nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -174,6 +168,19 @@ func (d *drive) call(creds vault.Credentials, want map[string]any) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	return resp
+}
+
+// call uses the provider's API as a program does.
+func (d *drive) call(creds vault.Credentials, want map[string]any) {
+	d.t.Helper()
+	if (creds.APIBaseURL != "") != (d.def.APIBaseURL != "") {
+		d.t.Fatalf("api_base_url = %q, want one like %s", creds.APIBaseURL, d.def.APIBaseURL)
+	}
+	if creds.APIBaseURL == "" {
+		return
+	}
+	resp := d.get(creds, "/things")
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		d.t.Fatal(err)

@@ -151,18 +151,7 @@ func (d *drive) noteCredentials(note func(string, error, ...any), step string) {
 	creds, err := d.Vault.GetCredentials(d.t.Context(), vault.CredentialsRequest{Key: d.key})
 	status := 0
 	if creds.APIBaseURL != "" {
-		req, err := http.NewRequestWithContext(d.t.Context(), http.MethodGet, creds.APIBaseURL, nil)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		for name, value := range creds.Headers {
-			req.Header.Set(name, value)
-		}
-		resp, err := d.Sandbox.Transport().RoundTrip(req)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		status = resp.StatusCode
+		status = d.get(creds, "").StatusCode
 	}
 	shape := slices.Sorted(maps.Keys(creds.Headers))
 	note(step, err, creds.Scopes, creds.Metadata, creds.Account, creds.APIBaseURL, creds.ExpireTime.IsZero(), shape, status)
