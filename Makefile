@@ -47,7 +47,7 @@ proto:
 	@if git rev-parse -q --verify main:proto >/dev/null; then \
 	  echo "$(TOOL) buf breaking --against .git#branch=main"; \
 	  $(TOOL) buf breaking --against '.git#branch=main'; \
-	fi
+	else echo "there is no branch main here to compare with: buf breaking is left out"; fi
 
 generated: generate
 	@out=$$(git status --porcelain -- '*.pb.go' '*.pb.gw.go' gateway/openapi.swagger.json); \

@@ -172,13 +172,6 @@ func (b *breaker) reset() {
 	b.admit()
 }
 
-// closed reports whether nobody is let in, and why.
-func (b *breaker) closed(now time.Time) (cause error, closed bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.cause, b.until.After(now)
-}
-
 // closedFor returns for how long nobody is let in. 0: somebody is.
 func (b *breaker) closedFor(now time.Time) time.Duration {
 	b.mu.Lock()

@@ -52,7 +52,7 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 	result := CallbackResult{Key: keyOf(f.session.GetKey()), ProviderName: f.provider.DisplayName()}
 	conn, err := v.finish(ctx, f, r)
 	if f.session.GetReturnUrl() != "" {
-		result.Location = withOutcome(f.session.GetReturnUrl(), outcomeReason(err))
+		result.Location = withOutcome(f.session.GetReturnUrl(), OutcomeOf(err))
 	}
 	if err != nil {
 		return result, err
@@ -62,8 +62,9 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 	return result, nil
 }
 
-// outcomeReason is what the host application learns of an error.
-func outcomeReason(err error) Reason {
+// OutcomeOf is what the host application and the audit log learn of how a flow
+// ended: its reason, or INTERNAL. Empty: well.
+func OutcomeOf(err error) Reason {
 	if err == nil {
 		return ""
 	}
@@ -149,10 +150,8 @@ func errMixedUp(cause error) *Error {
 func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*storagev1.Connection, error) {
 	// From here on the browser may leave: neither the state nor the code is
 	// of any use to anyone after this.
-	ctx, cancel := detach(ctx)
-	defer cancel()
-	v.work.Add(1)
-	defer v.work.Done()
+	ctx, done := v.detached(ctx)
+	defer done()
 
 	var err error
 	if f.provider, err = bind(f.provider, f.session.GetParams()); err != nil {

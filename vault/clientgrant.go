@@ -13,10 +13,8 @@ import (
 // There is no person to wait for, and no refresh token: it is renewed by asking
 // again.
 func (v *Vault) connectClient(ctx context.Context, p *provider.Provider, r ConnectRequest) (ConnectResult, error) {
-	ctx, cancel := detach(ctx)
-	defer cancel()
-	v.work.Add(1)
-	defer v.work.Done()
+	ctx, done := v.detached(ctx)
+	defer done()
 
 	id, err := v.blind.connection(r.Key)
 	if err != nil {

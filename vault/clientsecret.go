@@ -18,7 +18,7 @@ import (
 )
 
 // A client secret that was rotated lies in the store, and is in force for all
-// processes at once. The one before is tried after it while its grace lasts, since
+// processes at once. Those before are tried too, each while its grace lasts, since
 // nobody can change a secret at the provider and here in the same moment.
 
 // Bounds of the grace.
@@ -137,8 +137,8 @@ func (s *clientSecrets) rotateTime(name string) time.Time {
 	return timeOf(s.rotated[name].GetRotateTime())
 }
 
-// asClient makes a request with the secret that is in force, and where the
-// provider does not accept it, with the one before. A refused client is all that
+// asClient makes a request with each of the secrets there are to try, in their
+// order, until the provider accepts one. A refused client is all that
 // a provider has looked at then, so the request can be made again.
 func asClient[T any](ctx context.Context, v *Vault, p *provider.Provider, request func(context.Context, *provider.Provider) (T, error)) (T, error) {
 	var none T
@@ -194,7 +194,8 @@ func asPatientClient[T any](ctx context.Context, v *Vault, p *provider.Provider,
 
 // RotateClientSecret puts another client secret into force, at once and for all
 // processes of the vault, and so for all tenants. grace is for how long the one
-// before is tried too; 0: not at all.
+// before is tried too, and shortens nothing of those before that; 0: none of them
+// is tried again.
 func (v *Vault) RotateClientSecret(ctx context.Context, name string, clientSecret secret.String, grace time.Duration) (ProviderInfo, error) {
 	_, p, err := v.check(Key{Subject: "-", Provider: name})
 	if err != nil {

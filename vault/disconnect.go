@@ -46,10 +46,8 @@ func (v *Vault) Disconnect(ctx context.Context, key Key) (DisconnectResult, erro
 	if err != nil {
 		return DisconnectResult{}, err
 	}
-	ctx, cancel := detach(ctx)
-	defer cancel()
-	v.work.Add(1)
-	defer v.work.Done()
+	ctx, done := v.detached(ctx)
+	defer done()
 
 	requests, err := v.deleteConnection(ctx, id, p)
 	if err != nil {

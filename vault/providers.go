@@ -21,7 +21,8 @@ type ProviderInfo struct {
 	APIKeys    bool
 	Scopes     []string
 	Variables  []string
-	// SecretRotateTime is when the client secret was last rotated. Zero: never.
+	// SecretRotateTime is when the client secret was last rotated here. Zero: that
+	// of the configuration is in force.
 	SecretRotateTime time.Time
 	// Problem is what is wrong at the moment, in a sentence. Empty: nothing is
 	// known to be.
@@ -58,7 +59,7 @@ func (v *Vault) describeProvider(p *provider.Provider) ProviderInfo {
 	}
 	if cause := v.secrets.problem(p.Name()); cause != nil {
 		info.Problem = misconfigured(p, cause).Message
-	} else if _, closed := v.breakers.of(p).closed(v.now()); closed {
+	} else if v.breakers.of(p).closedFor(v.now()) > 0 {
 		info.Problem = fmt.Sprintf("%s has failed several times in a row and is asked again from time to time.", p.DisplayName())
 	}
 	return info

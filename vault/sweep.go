@@ -19,7 +19,7 @@ const sweepInterval = time.Minute
 // sweepBatch is how many records are looked at in one go.
 const sweepBatch = 500
 
-// runSweep deletes sessions, flows and changes past their end until ctx ends.
+// runSweep deletes records past their end until ctx ends.
 func (v *Vault) runSweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()

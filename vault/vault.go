@@ -122,8 +122,9 @@ func RedirectURL(publicURL, providerName string) string {
 
 // Run does the background work until ctx ends: tokens to refresh ahead of their
 // end, account details that are still to be fetched, revocations that are still to
-// be confirmed, times of last use, records past their end. Then it waits for what
-// is under way on behalf of callers, and returns nil.
+// be confirmed, device flows that wait for their person, client secrets that other
+// processes rotate, times of last use, records past their end. Then it waits for
+// what is under way on behalf of callers, and returns nil.
 func (v *Vault) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, q := range v.queues {
@@ -172,4 +173,15 @@ const detachedTime = 75 * time.Second
 // detach returns a context that keeps ctx's values but not its end.
 func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), detachedTime)
+}
+
+// detached returns a context like detach's for work that Run waits for. done has to
+// be called at its end.
+func (v *Vault) detached(ctx context.Context) (detached context.Context, done func()) {
+	detached, cancel := detach(ctx)
+	v.work.Add(1)
+	return detached, func() {
+		v.work.Done()
+		cancel()
+	}
 }

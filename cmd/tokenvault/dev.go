@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,9 +153,7 @@ func (d development) run(ctx context.Context, log *slog.Logger, ready func(token
 	ready(token)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.run(ctx, grpcListener, httpListener) })
-	group.Go(func() error {
-		return serveHTTP(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, sandboxListener)
-	})
+	group.Go(func() error { return serveSandbox(ctx, sb, log, sandboxListener) })
 	return group.Wait()
 }
 
@@ -186,17 +183,10 @@ func (d development) configuration(token secret.String) ([]byte, error) {
 
 // newSandbox makes the provider that the configuration leads to.
 func (d development) newSandbox(c *config.Config, clientSecret secret.String) (*sandbox.Sandbox, error) {
-	sb, err := sandbox.New(sandbox.Config{
+	return faultySandbox(sandbox.Config{
 		Clients: d.clients(c, clientSecret), TokenLifetime: d.tokenLifetime, ReuseGrace: d.reuseGrace,
 		StatePath: filepath.Join(d.dir, devSandboxState),
-	})
-	if err != nil {
-		return nil, err
-	}
-	for endpoint, fault := range d.faults {
-		sb.Fault(endpoint, fault)
-	}
-	return sb, nil
+	}, d.faults)
 }
 
 // keepSecret returns the secret in a file, and makes it where there is none.

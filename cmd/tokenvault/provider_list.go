@@ -32,15 +32,21 @@ With --catalogue it lists the built-in templates, and needs no vault.`,
 			out := cmd.OutOrStdout()
 			if catalogue {
 				resp, err := listCatalogue()
-				if err != nil || client.json {
-					return answerOrError(out, resp, err)
+				if err != nil {
+					return err
+				}
+				if client.json {
+					return printJSON(out, resp)
 				}
 				return printCatalogue(out, resp.GetProviders())
 			}
 			return client.callAdmin(cmd.Context(), func(ctx context.Context, c tokenvaultv1.AdminServiceClient) error {
 				resp, err := c.ListProviders(ctx, &tokenvaultv1.ListProvidersRequest{})
-				if err != nil || client.json {
-					return answerOrError(out, resp, err)
+				if err != nil {
+					return err
+				}
+				if client.json {
+					return printJSON(out, resp)
 				}
 				return printProviders(out, resp.GetProviders())
 			})
@@ -49,14 +55,6 @@ With --catalogue it lists the built-in templates, and needs no vault.`,
 	cmd.Flags().BoolVar(&catalogue, "catalogue", false, "list the built-in templates")
 	client.add(cmd)
 	return cmd
-}
-
-// answerOrError prints the answer as JSON, where there is one.
-func answerOrError(w io.Writer, resp *tokenvaultv1.ListProvidersResponse, err error) error {
-	if err != nil {
-		return err
-	}
-	return printJSON(w, resp)
 }
 
 // listCatalogue tells of templates what a vault tells of its providers.

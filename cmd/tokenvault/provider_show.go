@@ -128,7 +128,7 @@ func showConfigured(ctx context.Context, path, name string, offline bool) (*show
 		shown.Problems = append(shown.Problems, problem.String())
 	}
 	shown.Notes = source.Warnings
-	if discovers := d.Issuer != "" && (d.AuthorizeURL == "" || d.TokenURL == ""); discovers {
+	if d.Discovers() {
 		fields = shown.discover(ctx, source, fields, offline)
 	}
 	for _, value := range source.Client {

@@ -96,7 +96,7 @@ func (s sandboxServer) run(ctx context.Context, log *slog.Logger, ready func(san
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
-	return serveHTTP(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
+	return serveSandbox(ctx, sb, log, lis)
 }
 
 // open makes the sandbox that is at an address.
@@ -123,14 +123,25 @@ func (s sandboxServer) open(addr net.Addr) (*sandbox.Sandbox, sandboxDescription
 		d.ClientID, d.ClientSecret, d.RedirectURIs = "", "", nil
 	}
 	d.Configuration = d.configuration()
+	sb, err := faultySandbox(c, s.faults)
+	return sb, d, err
+}
+
+// faultySandbox makes a sandbox that misbehaves as it was asked to.
+func faultySandbox(c sandbox.Config, faults map[sandbox.Endpoint]sandbox.Fault) (*sandbox.Sandbox, error) {
 	sb, err := sandbox.New(c)
 	if err != nil {
-		return nil, d, err
+		return nil, err
 	}
-	for endpoint, fault := range s.faults {
+	for endpoint, fault := range faults {
 		sb.Fault(endpoint, fault)
 	}
-	return sb, d, nil
+	return sb, nil
+}
+
+// serveSandbox serves until ctx ends.
+func serveSandbox(ctx context.Context, sb *sandbox.Sandbox, log *slog.Logger, lis net.Listener) error {
+	return serveHTTP(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
 }
 
 // complete checks what is asked for, and makes what the client lacks.

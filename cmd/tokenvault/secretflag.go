@@ -11,7 +11,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
-// maxSecret is the longest secret that is read, in bytes.
+// maxSecret is how much of standard input is read, in bytes.
 const maxSecret = 64 << 10
 
 // readSecret reads what a flag refers to: file:PATH, env:NAME, or - for standard

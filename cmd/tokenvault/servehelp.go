@@ -22,7 +22,7 @@ secrets are references, env:NAME or file:PATH.
       client_secret: file:mailchimp-two.secret
     acme:                                   # any other OAuth 2.0 provider
       display_name: Acme
-      issuer: https://id.acme.example       # asked for those of the next four that are left out
+      issuer: https://id.acme.example       # asked for what is left out below, if one of the next two is
       authorize_url: https://id.acme.example/authorize
       token_url: https://id.acme.example/token
       revoke_url: https://id.acme.example/revoke

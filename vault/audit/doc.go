@@ -21,7 +21,8 @@
 //
 // [Log.Append] returns when the line has been handed to the operating system, and
 // lines that wait share a write. The disk has them a moment later. A call is
-// recorded when it has ended and before its answer leaves, so a crash between the
+// recorded when it has ended and before its answer leaves, a stream when its
+// request has been decided, so a crash between the
 // two, or the first write that fails, can leave an effect without a line. After a
 // write that failed the log says so, and nothing that must be recorded may begin
 // until it can be written again.

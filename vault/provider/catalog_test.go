@@ -5,15 +5,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"maps"
 	"net/url"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -35,7 +32,11 @@ func TestTheCatalogueHasEveryEndpointOfTheLibrary(t *testing.T) {
 		t.Fatalf("the go command lists no packages: %v", err)
 	}
 	named := map[string]bool{}
-	for _, e := range catalogEntries(t) {
+	all, err := entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
 		named[e.Endpoint] = true
 	}
 	sources, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(folder)), "*.go"))
@@ -85,27 +86,6 @@ func exported(file *ast.File) []string {
 		}
 	}
 	return names
-}
-
-func catalogEntries(t *testing.T) map[string]entry {
-	t.Helper()
-	files, err := fs.Glob(catalog, "catalog/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]entry{}
-	for _, file := range files {
-		data, err := catalog.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var entries map[string]entry
-		if err := yaml.UnmarshalWithOptions(data, &entries, DecodeOptions()...); err != nil {
-			t.Fatal(err)
-		}
-		maps.Copy(all, entries)
-	}
-	return all
 }
 
 // TestEveryEntryNamesItsSource looks for the address of a page in each entry.

@@ -60,7 +60,8 @@ type Definition struct {
 	Issuer       string `yaml:"issuer"`
 	AuthorizeURL string `yaml:"authorize_url"`
 	TokenURL     string `yaml:"token_url"`
-	// RevokeURL is the revocation endpoint (RFC 7009). Zero: there is none.
+	// RevokeURL is the revocation endpoint (RFC 7009). Zero: there is none, unless
+	// the issuer is asked and names one.
 	RevokeURL string `yaml:"revoke_url"`
 	// DeviceURL is the device authorization endpoint (RFC 8628). Zero: there is
 	// none.

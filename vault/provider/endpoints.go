@@ -22,8 +22,8 @@ type Endpoints struct {
 	TellsIssuer bool
 }
 
-// discovers reports whether the definition needs the issuer's metadata.
-func (d Definition) discovers() bool {
+// Discovers reports whether the definition needs the issuer's metadata.
+func (d Definition) Discovers() bool {
 	return d.Issuer != "" && (d.AuthorizeURL == "" || d.TokenURL == "")
 }
 
@@ -33,7 +33,7 @@ func (p *Provider) Endpoints(ctx context.Context) (Endpoints, error) {
 	if err := p.ready(); err != nil {
 		return Endpoints{}, err
 	}
-	if !p.definition.discovers() {
+	if !p.definition.Discovers() {
 		return p.definition.endpoints(), nil
 	}
 	m, err := p.discovery.lookUp(ctx, p.definition.Issuer)
@@ -115,7 +115,7 @@ func (p *Provider) oauth(e Endpoints) *oauth2.Config {
 		ClientID:     p.config.ClientID,
 		ClientSecret: p.config.ClientSecret.Reveal(),
 		RedirectURL:  p.config.RedirectURL,
-		Endpoint:     oauth2.Endpoint{AuthURL: e.AuthorizeURL, TokenURL: e.TokenURL, DeviceAuthURL: e.DeviceURL, AuthStyle: style},
+		Endpoint:     oauth2.Endpoint{AuthURL: e.AuthorizeURL, TokenURL: e.TokenURL, AuthStyle: style},
 	}
 }
 

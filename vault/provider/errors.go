@@ -122,9 +122,8 @@ func Unanswered(err error) bool {
 	return errors.As(err, &e) && e.Unanswered
 }
 
-// SanitizeCode returns an error code that is safe to log: RFC 6749, section 5.2
-// allows printable ASCII without quote and backslash; longer ones than 64
-// characters are cut.
+// SanitizeCode returns an error code that is safe to log: of what RFC 6749, section
+// 5.2 allows, letters, digits, '_', '-' and '.' are kept, and 64 of them at most.
 func SanitizeCode(code string) string {
 	out := make([]byte, 0, min(len(code), 64))
 	for i := 0; i < len(code) && len(out) < 64; i++ {

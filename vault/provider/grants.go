@@ -115,11 +115,7 @@ func (p *Provider) AuthorizeDevice(ctx context.Context, scopes []string) (Device
 		return DeviceAuthorization{}, &Error{Op: op, Err: errors.New("the answer broke off")}
 	}
 	if resp.StatusCode != http.StatusOK {
-		fields, _ := answerFields(body)
-		code := SanitizeCode(text(fields["error"]))
-		return DeviceAuthorization{}, &Error{
-			Kind: classify(code, resp.StatusCode), Op: op, Code: code, Status: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header),
-		}
+		return DeviceAuthorization{}, refusal(op, resp, body)
 	}
 	authorization, err := p.readDeviceAnswer(body)
 	if err != nil {
@@ -204,4 +200,11 @@ func (p *Provider) post(ctx context.Context, op string, e Endpoints, address str
 		return nil, &Error{Op: op, Err: cause(err)}
 	}
 	return resp, nil
+}
+
+// refusal reads an answer that is an error (RFC 6749, section 5.2).
+func refusal(op string, resp *http.Response, body []byte) *Error {
+	fields, _ := answerFields(body)
+	code := SanitizeCode(text(fields["error"]))
+	return &Error{Kind: classify(code, resp.StatusCode), Op: op, Code: code, Status: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header)}
 }

@@ -107,7 +107,7 @@ func (b *probe) issuer(ctx context.Context) (e Endpoints, ok bool) {
 	}
 	m, place, err := b.metadata(ctx)
 	switch {
-	case err == nil && !d.discovers():
+	case err == nil && !d.Discovers():
 		b.compare(m, place)
 		return d.endpoints(), true
 	case err == nil:
@@ -116,16 +116,16 @@ func (b *probe) issuer(ctx context.Context) (e Endpoints, ok bool) {
 			return e, true
 		}
 		b.find(CheckIssuer, VerdictProblem, place, "%s", reasonFor(err))
-	case StatusOf(err) == http.StatusNotFound && d.discovers():
+	case StatusOf(err) == http.StatusNotFound && d.Discovers():
 		b.find(CheckIssuer, VerdictProblem, place, "there is no metadata here, nor where RFC 8414 has it: correct issuer, or write authorize_url and token_url")
-	case d.discovers():
+	case d.Discovers():
 		b.find(CheckIssuer, VerdictProblem, place, "the metadata cannot be had: %s", reasonFor(err))
 	case StatusOf(err) == http.StatusNotFound:
 		b.find(CheckIssuer, VerdictOK, place, "there is no metadata, and none is needed: the definition has the endpoints")
 	default:
 		b.find(CheckIssuer, VerdictUnknown, place, "the metadata cannot be had, and is not needed: %s", reasonFor(err))
 	}
-	return d.endpoints(), !d.discovers()
+	return d.endpoints(), !d.Discovers()
 }
 
 // metadata asks for the issuer's metadata, whatever is known of it already. place

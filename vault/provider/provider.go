@@ -170,7 +170,7 @@ func (p *Provider) Params() map[string]string { return p.params }
 // MayRevoke reports whether the provider may have a revocation endpoint. Where an
 // issuer has to be asked first, it may.
 func (p *Provider) MayRevoke() bool {
-	return p.HasOAuth() && (p.definition.RevokeURL != "" || p.definition.discovers())
+	return p.HasOAuth() && (p.definition.RevokeURL != "" || p.definition.Discovers())
 }
 
 // Name returns the provider's key.

@@ -61,9 +61,5 @@ func (p *Provider) revoke(ctx context.Context, e Endpoints, token secret.String,
 	if err != nil {
 		return &Error{Op: "revocation", Status: resp.StatusCode, Err: errors.New("the answer broke off")}
 	}
-	fields, _ := answerFields(body)
-	code := SanitizeCode(text(fields["error"]))
-	return &Error{
-		Kind: classify(code, resp.StatusCode), Op: "revocation", Code: code, Status: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header),
-	}
+	return refusal("revocation", resp, body)
 }

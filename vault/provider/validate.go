@@ -52,15 +52,15 @@ func (d Definition) Validate() []FieldError {
 // oauth checks what the authorization server is sent.
 func (c *checker) oauth() {
 	d := c.d
-	c.url("authorize_url", d.AuthorizeURL, !d.discovers() && (d.Grants == nil || slices.Contains(d.Grants, GrantAuthorizationCode)))
-	c.url("token_url", d.TokenURL, !d.discovers())
+	c.url("authorize_url", d.AuthorizeURL, !d.Discovers() && (d.Grants == nil || slices.Contains(d.Grants, GrantAuthorizationCode)))
+	c.url("token_url", d.TokenURL, !d.Discovers())
 	c.url("revoke_url", d.RevokeURL, false)
 	c.url("device_url", d.DeviceURL, false)
 	c.url("issuer", d.Issuer, false)
 	switch d.ClientAuth {
 	case ClientAuthBasic, ClientAuthPost, ClientAuthNone, ClientAuthPrivateKeyJWT:
 	default:
-		if d.ClientAuth == "" && d.discovers() {
+		if d.ClientAuth == "" && d.Discovers() {
 			break // from the metadata
 		}
 		c.fail("client_auth", "write basic (HTTP basic authentication), post (id and secret in the body), private_key_jwt (a key of the client) or none (public client), as the provider's documentation says")
@@ -124,7 +124,7 @@ func (c *checker) grants() {
 		switch grant {
 		case GrantAuthorizationCode:
 		case GrantDeviceCode:
-			if c.d.DeviceURL == "" && !c.d.discovers() {
+			if c.d.DeviceURL == "" && !c.d.Discovers() {
 				c.fail(path, "needs device_url, or an issuer to ask for it")
 			}
 		case GrantClientCredentials:

@@ -14,7 +14,7 @@ import (
 )
 
 // guard stands before every handler of one server: it authenticates, authorises,
-// and turns errors into statuses.
+// turns errors into statuses, and puts them on record.
 type guard struct {
 	listener listener
 	limits   limits

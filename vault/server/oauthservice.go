@@ -39,7 +39,7 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 		Error:      r.GetError(),
 		FlowCookie: flowCookie(ctx),
 	})
-	noteFrom(ctx).set(result.Key, outcomeOf(err))
+	noteFrom(ctx).set(result.Key, vault.OutcomeOf(err))
 	if err != nil && result.Location == "" {
 		return nil, err
 	}
@@ -52,14 +52,6 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 		ProviderName: result.ProviderName,
 		AccountName:  result.AccountName,
 	}, nil
-}
-
-// outcomeOf is the reason to record for how a flow ended. Empty: well.
-func outcomeOf(err error) vault.Reason {
-	if reason := vault.ReasonOf(err); err == nil || reason != "" {
-		return reason
-	}
-	return "INTERNAL"
 }
 
 func flowCookie(ctx context.Context) secret.String {

@@ -40,7 +40,8 @@ func (r recorder) ready() error {
 	return errNotRecorded
 }
 
-// record writes the entry of a call that has ended, before its answer leaves.
+// record writes the entry of a call that has ended, before its answer leaves; that
+// of a stream when its request has been decided.
 func (r recorder) record(ctx context.Context, m method, peer string, req, resp any, callErr error) error {
 	if r.log == nil || !m.ours() {
 		return nil

@@ -5,8 +5,8 @@
 // sealed before they arrive here, so a backend has nothing to hide and nothing
 // to encrypt; what it owes is durability, atomicity and order.
 //
-// Implementations: boltstore (one process), etcdstore (many). Every backend
-// passes the suite in storetest, which is the interface's meaning in code.
+// The implementation is boltstore, for one process. Every backend passes the
+// suite in storetest, which is the interface's meaning in code.
 package store
 
 import (
@@ -15,7 +15,7 @@ import (
 	"iter"
 )
 
-// Kind names a family of records: a bucket in bbolt, a key prefix in etcd. It
+// Kind names a family of records: a bucket in bbolt. It
 // holds lower-case ASCII letters and '-' only.
 type Kind string
 

@@ -122,7 +122,7 @@ type Provider struct {
 	Scopes []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The variables that Connect wants values for.
 	Variables []string `protobuf:"bytes,7,rep,name=variables,proto3" json:"variables,omitempty"`
-	// When the client secret was last rotated here. Absent: never; that of the
+	// When the client secret was last rotated here. Absent: that of the
 	// configuration is in force.
 	SecretRotateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=secret_rotate_time,json=secretRotateTime,proto3" json:"secret_rotate_time,omitempty"`
 	// What is wrong with the provider at the moment, in a sentence. Empty: nothing
@@ -230,8 +230,8 @@ type RotateClientSecretRequest struct {
 	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The new secret.
 	ClientSecret string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	// For how long the secret before is tried too, at most 30 days; 0 s for one that
-	// has leaked. Absent: a day.
+	// For how long the secret before is tried too, at most 30 days; 0 s where one
+	// has leaked: none before is tried again then. Absent: a day.
 	Grace         *durationpb.Duration `protobuf:"bytes,3,opt,name=grace,proto3" json:"grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,14 +37,14 @@ type AdminServiceClient interface {
 	// Errors: CALLER_FORBIDDEN.
 	ListProviders(ctx context.Context, in *ListProvidersRequest, opts ...grpc.CallOption) (*ListProvidersResponse, error)
 	// RotateClientSecret puts another client secret into force, at once and for all
-	// processes of the vault, and stores it encrypted. The one before is tried too,
-	// while its grace lasts: so it does not matter whether the provider or the vault
+	// processes of the vault, and stores it encrypted. Those before are tried
+	// too, each while its grace lasts: so it does not matter whether the provider or the vault
 	// comes to know the new secret first. It stays in force until the next call, or
 	// until the configuration has a third secret: putting the new one there changes
 	// nothing. A provider's secret is every tenant's.
 	//
-	// Errors: PROVIDER_UNKNOWN, INVALID_CLIENT_SECRET, INVALID_GRACE,
-	// CALLER_FORBIDDEN.
+	// Errors: PROVIDER_UNKNOWN, INVALID_PROVIDER, INVALID_CLIENT_SECRET,
+	// INVALID_GRACE, CALLER_FORBIDDEN.
 	RotateClientSecret(ctx context.Context, in *RotateClientSecretRequest, opts ...grpc.CallOption) (*RotateClientSecretResponse, error)
 	// VerifyAudit reads the audit log's file and reports every line that is not as
 	// it was written: changed, left out, moved, added or cut off.
@@ -104,14 +104,14 @@ type AdminServiceServer interface {
 	// Errors: CALLER_FORBIDDEN.
 	ListProviders(context.Context, *ListProvidersRequest) (*ListProvidersResponse, error)
 	// RotateClientSecret puts another client secret into force, at once and for all
-	// processes of the vault, and stores it encrypted. The one before is tried too,
-	// while its grace lasts: so it does not matter whether the provider or the vault
+	// processes of the vault, and stores it encrypted. Those before are tried
+	// too, each while its grace lasts: so it does not matter whether the provider or the vault
 	// comes to know the new secret first. It stays in force until the next call, or
 	// until the configuration has a third secret: putting the new one there changes
 	// nothing. A provider's secret is every tenant's.
 	//
-	// Errors: PROVIDER_UNKNOWN, INVALID_CLIENT_SECRET, INVALID_GRACE,
-	// CALLER_FORBIDDEN.
+	// Errors: PROVIDER_UNKNOWN, INVALID_PROVIDER, INVALID_CLIENT_SECRET,
+	// INVALID_GRACE, CALLER_FORBIDDEN.
 	RotateClientSecret(context.Context, *RotateClientSecretRequest) (*RotateClientSecretResponse, error)
 	// VerifyAudit reads the audit log's file and reports every line that is not as
 	// it was written: changed, left out, moved, added or cut off.

@@ -10,16 +10,11 @@ import (
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
-// inCatalogue names the templates that may have been meant, or all while they are
-// few.
+// inCatalogue names the templates that may have been meant.
 func inCatalogue(name string, templates map[string]provider.Definition) string {
-	const few = 8
 	all := slices.Sorted(maps.Keys(templates))
 	if near := nearest.Names(name, all); len(near) > 0 {
 		return strings.Join(near, ", ")
-	}
-	if len(all) <= few {
-		return strings.Join(all, ", ")
 	}
 	return fmt.Sprintf("%d others, none of a similar name", len(all))
 }
