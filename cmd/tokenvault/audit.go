@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ first, in their order, then the one of the configuration.`,
 			case path != "":
 				report, err = verifyHere(cmd.Context(), path, args)
 			case len(args) > 0:
-				return errors.New("files are read with --config, which says where the vault's key is")
+				return errors.New("files are read with --config, which says where the vault's key is: tokenvault audit verify --config tokenvault.yaml FILE...")
 			default:
 				report, err = verifyThere(cmd.Context(), &client)
 			}
@@ -86,7 +87,7 @@ func (r auditReport) print(w io.Writer, asJSON bool) error {
 		}
 	}
 	if n := len(r.Problems); n > 0 {
-		return fmt.Errorf("the audit log is not as it was written: %d problems", n)
+		return fmt.Errorf("the audit log is not as it was written: problems found: %d", n)
 	}
 	if asJSON {
 		return nil
@@ -111,7 +112,7 @@ func verifyHere(ctx context.Context, path string, older []string) (report auditR
 		return report, err
 	}
 	if c.AuditPath == "" {
-		return report, fmt.Errorf("%s keeps no audit log: set audit.path", path)
+		return report, errNoAuditLog(path)
 	}
 	db, err := boltstore.OpenOrCreate(c.BoltPath, vault.WatchedKinds()...)
 	if err != nil {
@@ -144,7 +145,7 @@ func verifyHere(ctx context.Context, path string, older []string) (report auditR
 func verifyFiles(key audit.Key, head audit.Head, paths []string) (audit.Report, error) {
 	var files []audit.File
 	for _, path := range paths {
-		file, err := os.Open(path)
+		file, err := openAuditLog(path)
 		if err != nil {
 			return audit.Report{}, err
 		}
@@ -152,4 +153,17 @@ func verifyFiles(key audit.Key, head audit.Head, paths []string) (audit.Report, 
 		files = append(files, audit.File{Name: path, Reader: file})
 	}
 	return audit.Verify(key, head, files...)
+}
+
+// openAuditLog opens a file of the log for reading.
+func openAuditLog(path string) (*os.File, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: an audit log begins when a vault starts with audit.path set", path)
+	}
+	return file, err
+}
+
+func errNoAuditLog(path string) error {
+	return fmt.Errorf("%s keeps no audit log: set audit.path", path)
 }

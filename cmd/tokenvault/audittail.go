@@ -63,14 +63,14 @@ func (f *tailFlags) path(args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
-	c, err := config.Load(f.config, config.System(server.RPCs()))
+	path, err := config.LoadAuditPath(f.config, config.System(server.RPCs()))
 	if err != nil {
 		return "", err
 	}
-	if c.AuditPath == "" {
-		return "", fmt.Errorf("%s keeps no audit log: set audit.path", f.config)
+	if path == "" {
+		return "", errNoAuditLog(f.config)
 	}
-	return c.AuditPath, nil
+	return path, nil
 }
 
 // tailPause is how long to wait until the file is looked at again.
@@ -79,7 +79,7 @@ const tailPause = 250 * time.Millisecond
 // tail shows what is there, then, if asked to, what is to come: also after the
 // file was moved away and another begun.
 func (f *tailFlags) tail(ctx context.Context, path string, out io.Writer) error {
-	file, err := os.Open(path)
+	file, err := openAuditLog(path)
 	if err != nil {
 		return err
 	}

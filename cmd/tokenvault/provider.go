@@ -29,8 +29,12 @@ func newProvider() *cobra.Command {
 
 // providerArgs are the arguments of commands about one provider.
 func providerArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 1 {
+	switch len(args) {
+	case 0:
+	case 1:
 		return nil
+	default:
+		return fmt.Errorf("%s takes one provider, and %q is one too many", cmd.CommandPath(), args[1])
 	}
 	return fmt.Errorf("name a provider: %s mailchimp", cmd.CommandPath())
 }

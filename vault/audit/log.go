@@ -219,7 +219,7 @@ func (l *Log) continueFrom(head Head, content []byte) (end Head, found bool, err
 }
 
 func (l *Log) broken(cause error) error {
-	return fmt.Errorf("audit: %s is not as it was written (%w): look with `tokenvault audit verify`, then move the file away to begin another; the gap stays on record", l.config.Path, cause)
+	return fmt.Errorf("audit: %s is not as it was written (%w): look with `tokenvault audit verify --config tokenvault.yaml`, then move the file away to begin another; the gap stays on record", l.config.Path, cause)
 }
 
 // Bounds of what waits for the disk.

@@ -14,12 +14,17 @@ const maxLine = 64 << 10
 // Problem is where a log is not as it was written.
 type Problem struct {
 	File string
-	Line int // from 1
+	Line int // from 1; 0: its end
 	Text string
 }
 
 // String returns the problem as editors and compilers write it.
-func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return fmt.Sprintf("%s: %s", p.File, p.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+}
 
 // Report is what a verification has found.
 type Report struct {

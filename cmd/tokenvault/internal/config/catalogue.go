@@ -16,5 +16,5 @@ func inCatalogue(name string, templates map[string]provider.Definition) string {
 	if near := nearest.Names(name, all); len(near) > 0 {
 		return strings.Join(near, ", ")
 	}
-	return fmt.Sprintf("%d others, none of a similar name", len(all))
+	return fmt.Sprintf("%d others, none of a similar name (`tokenvault provider list --catalogue` lists them)", len(all))
 }

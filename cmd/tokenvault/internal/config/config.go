@@ -80,6 +80,21 @@ func readFile(path string, src Source) ([]byte, error) {
 	return data, nil
 }
 
+// LoadAuditPath reads where the configuration at path keeps the audit log; what is
+// wrong elsewhere in it, such as a secret that is not at hand, does not matter. Empty:
+// none is kept.
+func LoadAuditPath(path string, src Source) (string, error) {
+	data, err := readFile(path, src)
+	if err != nil {
+		return "", err
+	}
+	r, f, err := open(path, data, src)
+	if err != nil || f.Audit.Path == "" {
+		return "", err
+	}
+	return r.path(f.Audit.Path), nil
+}
+
 // Parse reads a configuration from memory. name stands in messages for the file;
 // relative paths in it are relative to name's folder.
 func Parse(name string, data []byte, src Source) (*Config, error) {
