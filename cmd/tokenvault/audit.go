@@ -50,7 +50,7 @@ first, in their order, then the one of the configuration.`,
 			case path != "":
 				report, err = verifyHere(cmd.Context(), path, args)
 			case len(args) > 0:
-				return errors.New("files are read with --config, which says where the vault's key is: tokenvault audit verify --config tokenvault.yaml FILE...")
+				return errors.New("files are read with --config, which says where the vault's key is: tokenvault audit verify --config tokenvault.yaml OLDER_FILE")
 			default:
 				report, err = verifyThere(cmd.Context(), &client)
 			}
