@@ -34,6 +34,9 @@ const (
 	InvalidGrace            Reason = "INVALID_GRACE"
 	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
 	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"
+	// InvalidSubjectToken: the user's own token is missing, is not one, or is that
+	// of somebody else.
+	InvalidSubjectToken Reason = "INVALID_SUBJECT_TOKEN"
 	// ScopesMissing: the person has granted less than is required.
 	ScopesMissing Reason = "SCOPES_MISSING"
 	// NotRefreshable: there is nothing to refresh the connection with.

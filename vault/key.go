@@ -19,8 +19,8 @@ const DefaultTenant = "default"
 // DefaultLabel is the label of a connection for which the caller named none.
 const DefaultLabel = "default"
 
-// maxSubject is the longest subject, in bytes.
-const maxSubject = 256
+// MaxSubject is the longest subject, in bytes.
+const MaxSubject = 256
 
 // Key names a connection. Tenant comes from the caller's identity; the rest
 // from the request. An empty Label means [DefaultLabel].
@@ -66,7 +66,7 @@ func checkSubject(subject string) error {
 	if subject == "" {
 		return invalid(InvalidSubject, "subject", "is missing")
 	}
-	if len(subject) > maxSubject || !isPrintable(subject) {
+	if len(subject) > MaxSubject || !isPrintable(subject) {
 		return invalid(InvalidSubject, "subject", message)
 	}
 	return nil

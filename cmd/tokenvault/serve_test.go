@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -31,11 +32,16 @@ func TestTheConfigurationInTheHelpCanWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	web := httptest.NewTLSServer(nil)
+	web.Close()
 	c, err := config.Parse("help.yaml", []byte(example), config.Source{
 		LookupEnv: func(string) (string, bool) { return "secret", true },
 		ReadFile: func(path string) ([]byte, error) {
 			if path == "shop.pem" {
 				return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+			}
+			if path == "ca.crt" {
+				return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), nil
 			}
 			return []byte(key), nil
 		},
@@ -44,8 +50,8 @@ func TestTheConfigurationInTheHelpCanWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Providers) != 4 || len(c.Callers) != 1 {
-		t.Errorf("%d providers and %d callers, want 4 and 1", len(c.Providers), len(c.Callers))
+	if len(c.Providers) != 4 || len(c.Access.Rules) != 2 || len(c.Warnings) != 0 {
+		t.Errorf("%d providers, %d callers and warnings %q, want 4, 2 and none", len(c.Providers), len(c.Access.Rules), c.Warnings)
 	}
 }
 

@@ -73,11 +73,25 @@ secrets are references, env:NAME or file:PATH.
         authorization: "{api_key}"          # or, for HTTP basic authentication, basic: "{api_key}:"
   callers:
     - name: mailchimp-mcp
-      token_sha256: 2bb8...                 # tokenvault token generate
+      token_sha256: 2bb8...                 # tokenvault token generate; or a list of several, to rotate them
       tenant: default                       # callers of one tenant see the same connections
       rpcs: [GetCredentials, Connect]       # names or globs; "*" is everything
       providers: [mailchimp]
       subjects: ["*"]
+    - name: crm                             # one that shows a client certificate, or a JWT; any one will do
+      spiffe_id: spiffe://example.org/crm   # the certificate's URI SAN
+      dns_name: crm.internal.example        # or, where it has no URI SAN, a DNS SAN
+      jwt:                                  # of an OpenID Connect issuer, or a Kubernetes service account's
+        issuer: https://kubernetes.default.svc
+        audience: tokenvault
+        subject: system:serviceaccount:crm:crm
+      rpcs: [GetCredentials]
+      providers: ["*"]
+      subjects: ["*"]
+      require_subject_token: true           # gets credentials only of users whose own token it sends
+  subject_tokens: {issuer: https://login.example.com, audience: app, claim: sub}  # those tokens
+  issuers:                                  # what an issuer of JWTs needs besides its URL
+    https://kubernetes.default.svc: {ca_file: ca.crt, token_file: token, jwks_uri: https://kubernetes.default.svc/openid/v1/jwks}
   audit: {path: audit.jsonl}                # who did what; leave it out to keep no record
 
 ` + "`tokenvault config check --config FILE`" + ` says what is wrong with a file, without starting.

@@ -38,7 +38,7 @@ type stack struct {
 
 // newStack opens the database and wires what the configuration says.
 func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack, err error) {
-	policy, err := access.NewPolicy(c.Callers)
+	policy, err := access.NewPolicy(c.Access)
 	if err != nil {
 		return nil, err
 	}

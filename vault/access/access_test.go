@@ -29,22 +29,31 @@ func TestPatternsMatchAsWritten(t *testing.T) {
 }
 
 func rule(name string, token secret.String) access.Rule {
-	return access.Rule{Name: name, Tenant: "default", Token: access.HashToken(token)}
+	return access.Rule{Name: name, Tenant: "default", Tokens: access.HashTokens(token)}
 }
+
+func newPolicy(rules ...access.Rule) (*access.Policy, error) {
+	return access.NewPolicy(access.Config{Rules: rules})
+}
+
+func bearer(token secret.String) access.Presented { return access.Presented{Bearer: token} }
 
 func TestATokenIsItsCallersAlone(t *testing.T) {
 	a, b := access.GenerateToken(), access.GenerateToken()
-	p, err := access.NewPolicy([]access.Rule{rule("a", a), rule("b", b)})
+	p, err := newPolicy(rule("a", a), rule("b", b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, token := range map[string]secret.String{"a": a, "b": b} {
-		if c, err := p.Authenticate(token); err != nil || c.Name() != name {
+		if c, err := p.Authenticate(t.Context(), bearer(token)); err != nil || c.Name() != name {
 			t.Errorf("Authenticate(%s's token) = %v, %v", name, c, err)
+		}
+		if c := p.Recall(bearer(token)); c == nil || c.Name() != name {
+			t.Errorf("Recall(%s's token) = %v", name, c)
 		}
 	}
 	for name, token := range map[string]secret.String{"empty": {}, "another": access.GenerateToken(), "the hash": secret.New(access.HashToken(a).String())} {
-		if _, err := p.Authenticate(token); !errors.Is(err, access.ErrUnknown) {
+		if _, err := p.Authenticate(t.Context(), bearer(token)); !errors.Is(err, access.ErrUnknown) || p.Recall(bearer(token)) != nil {
 			t.Errorf("Authenticate(%s) = %v, want ErrUnknown", name, err)
 		}
 	}
@@ -52,14 +61,11 @@ func TestATokenIsItsCallersAlone(t *testing.T) {
 
 func TestACallerWithoutRulesMayDoNothing(t *testing.T) {
 	token := access.GenerateToken()
-	p, err := access.NewPolicy([]access.Rule{rule("a", token)})
+	p, err := newPolicy(rule("a", token))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := p.Authenticate(token)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := p.Recall(bearer(token))
 	if c.MayCall("GetCredentials") || c.MaySee("alice", "mailchimp") || c.MayUseSubject("") || c.MayUseProvider("") {
 		t.Error("something is allowed")
 	}
@@ -68,13 +74,18 @@ func TestACallerWithoutRulesMayDoNothing(t *testing.T) {
 func TestRulesThatCannotBeToldApartAreRefused(t *testing.T) {
 	token := access.GenerateToken()
 	for name, rules := range map[string][]access.Rule{
-		"a name twice":  {rule("a", access.GenerateToken()), rule("a", access.GenerateToken())},
-		"a token twice": {rule("a", token), rule("b", token)},
-		"no token":      {{Name: "a", Tenant: "default"}},
-		"empty token":   {rule("a", secret.String{})},
-		"no tenant":     {{Name: "a", Token: access.HashToken(token)}},
+		"nothing to show":   {{Name: "a", Tenant: "default"}},
+		"a SPIFFE ID twice": {{Name: "a", Tenant: "t", SPIFFEID: "spiffe://example.org/a"}, {Name: "b", Tenant: "t", SPIFFEID: "spiffe://example.org/a"}},
+		"no SPIFFE ID":      {{Name: "a", Tenant: "t", SPIFFEID: "https://example.org/a"}},
+		"a DNS name twice":  {{Name: "a", Tenant: "t", DNSName: "a.example"}, {Name: "b", Tenant: "t", DNSName: "A.example"}},
+		"a JWT of nobody":   {{Name: "a", Tenant: "t", JWT: &access.JWT{Issuer: "https://id.example", Audience: "a", Subject: "s"}}},
+		"a name twice":      {rule("a", access.GenerateToken()), rule("a", access.GenerateToken())},
+		"a token twice":     {rule("a", token), rule("b", token)},
+		"no token":          {{Name: "a", Tenant: "default", Tokens: []access.TokenHash{{}}}},
+		"empty token":       {rule("a", secret.String{})},
+		"no tenant":         {{Name: "a", Tokens: access.HashTokens(token)}},
 	} {
-		if _, err := access.NewPolicy(rules); err == nil {
+		if _, err := newPolicy(rules...); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -109,14 +120,14 @@ func BenchmarkAuthenticate(b *testing.B) {
 				rules[i] = rule(fmt.Sprintf("caller-%d", i), token)
 				rules[i].RPCs, rules[i].Providers, rules[i].Subjects = []string{"GetCredentials"}, []string{"mailchimp"}, []string{"team-*"}
 			}
-			p, err := access.NewPolicy(rules)
+			p, err := newPolicy(rules...)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				c, err := p.Authenticate(token)
-				if err != nil || !c.MayCall("GetCredentials") || !c.MaySee("team-1", "mailchimp") {
+				c := p.Recall(bearer(token))
+				if c == nil || !c.MayCall("GetCredentials") || !c.MaySee("team-1", "mailchimp") {
 					b.Fatal("not let in")
 				}
 			}

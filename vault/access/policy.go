@@ -3,22 +3,38 @@ package access
 import (
 	"errors"
 	"fmt"
-
-	"github.com/tokenvault/tokenvault/vault/secret"
+	"time"
 )
 
-// ErrUnknown says that a credential belongs to no caller.
-var ErrUnknown = errors.New("access: unknown caller")
+// Config is what a Policy is made of. The zero value lets nobody in.
+type Config struct {
+	Rules []Rule
+	// Issuers are those whose JWTs the rules and SubjectTokens name.
+	Issuers []Issuer
+	// SubjectTokens says which tokens of users are believed. Nil: none are.
+	SubjectTokens *SubjectTokens
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
 
-// Rule is what the operator has written of one caller. "*" in RPCs, Providers
-// and Subjects stands for any run of characters. An empty list allows nothing.
+// Rule is what the operator has written of one caller: what it shows, of which any
+// one will do, and what it may do. "*" in RPCs, Providers and Subjects stands for
+// any run of characters. An empty list allows nothing.
 type Rule struct {
-	Name      string
-	Token     TokenHash
-	Tenant    string
+	Name   string
+	Tenant string
+
+	Tokens   []TokenHash // several, so that they can be rotated
+	SPIFFEID string      // of its certificate's URI SAN
+	DNSName  string      // one of its certificate's DNS SANs
+	JWT      *JWT
+
 	RPCs      []string // names without the service: GetCredentials
 	Providers []string
 	Subjects  []string
+	// NeedsSubjectToken has GetCredentials answer for users alone whose own token
+	// comes with the request.
+	NeedsSubjectToken bool
 }
 
 // Caller is an authenticated program. It is immutable and safe for concurrent
@@ -26,6 +42,7 @@ type Rule struct {
 type Caller struct {
 	name, tenant              string
 	rpcs, providers, subjects patterns
+	needsSubjectToken         bool
 }
 
 // Name returns the name that the operator gave the caller.
@@ -50,52 +67,76 @@ func (c *Caller) MayUseSubject(subject string) bool { return c.subjects.match(su
 // MayUseProvider reports whether the provider is within the caller's reach.
 func (c *Caller) MayUseProvider(provider string) bool { return c.providers.match(provider) }
 
+// NeedsSubjectToken reports whether the caller gets credentials of those users
+// alone whose own token it shows.
+func (c *Caller) NeedsSubjectToken() bool { return c.needsSubjectToken }
+
 // Policy is the set of callers. It is immutable and safe for concurrent use.
 type Policy struct {
-	callers map[TokenHash]*Caller
+	authenticators []Authenticator
+	users          *users // nil: no token of a user is believed
 }
 
-// NewPolicy returns the policy of the rules. No rules: nobody may call.
-func NewPolicy(rules []Rule) (*Policy, error) {
-	p := &Policy{callers: make(map[TokenHash]*Caller, len(rules))}
-	names := make(map[string]bool, len(rules))
-	for _, r := range rules {
-		if r.Name == "" || r.Tenant == "" || r.Token == (TokenHash{}) {
-			return nil, fmt.Errorf("access: a caller needs a name, a tenant and a token hash (caller %q)", r.Name)
+// NewPolicy returns the policy of the rules. No rules: nobody may call. It asks no
+// issuer yet.
+func NewPolicy(c Config) (*Policy, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	issuers, err := newIssuers(c.Issuers, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	certificates, tokens := newCertificates(c.Now), newStaticTokens()
+	jwts := newJWTs(issuers, c.Now)
+	names := make(map[string]bool, len(c.Rules))
+	for _, rule := range c.Rules {
+		if err := rule.check(names); err != nil {
+			return nil, err
 		}
-		if r.Token == hashOfNothing() {
-			return nil, fmt.Errorf("access: the token hash of caller %q is that of the empty text", r.Name)
+		names[rule.Name] = true
+		caller := rule.caller()
+		if err := errors.Join(certificates.add(rule, caller), jwts.add(rule, caller), tokens.add(rule, caller)); err != nil {
+			return nil, err
 		}
-		if names[r.Name] {
-			return nil, fmt.Errorf("access: two callers are named %q", r.Name)
-		}
-		names[r.Name] = true
-		if other, twice := p.callers[r.Token]; twice {
-			return nil, fmt.Errorf("access: callers %q and %q have the same token", other.name, r.Name)
-		}
-		p.callers[r.Token] = &Caller{
-			name:      r.Name,
-			tenant:    r.Tenant,
-			rpcs:      newPatterns(r.RPCs),
-			providers: newPatterns(r.Providers),
-			subjects:  newPatterns(r.Subjects),
+	}
+	p := &Policy{authenticators: []Authenticator{certificates, jwts, tokens}}
+	if c.SubjectTokens != nil {
+		if p.users, err = newUsers(*c.SubjectTokens, issuers, c.Now); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// Authenticate returns the caller of a token, or ErrUnknown. Nobody has the empty
-// token.
-//
-// The time of the look-up depends on the token's hash alone. To learn anything
-// of a stored hash from it, one would need tokens with hashes of one's choice.
-func (p *Policy) Authenticate(token secret.String) (*Caller, error) {
-	if token.IsZero() {
-		return nil, ErrUnknown
+func (r Rule) check(names map[string]bool) error {
+	switch {
+	case r.Name == "" || r.Tenant == "":
+		return fmt.Errorf("access: a caller needs a name and a tenant (caller %q)", r.Name)
+	case len(r.Tokens) == 0 && r.SPIFFEID == "" && r.DNSName == "" && r.JWT == nil:
+		return fmt.Errorf("access: caller %q has nothing to show who it is", r.Name)
+	case names[r.Name]:
+		return fmt.Errorf("access: two callers are named %q", r.Name)
 	}
-	caller, ok := p.callers[HashToken(token)]
-	if !ok {
-		return nil, ErrUnknown
+	return nil
+}
+
+func (r Rule) caller() *Caller {
+	return &Caller{
+		name:              r.Name,
+		tenant:            r.Tenant,
+		rpcs:              newPatterns(r.RPCs),
+		providers:         newPatterns(r.Providers),
+		subjects:          newPatterns(r.Subjects),
+		needsSubjectToken: r.NeedsSubjectToken,
 	}
-	return caller, nil
+}
+
+// addCaller puts a caller under a name that must be its own.
+func addCaller[K comparable](callers map[K]*Caller, key K, caller *Caller, what string) error {
+	if other, twice := callers[key]; twice {
+		return fmt.Errorf("access: callers %q and %q have the same %s", other.name, caller.name, what)
+	}
+	callers[key] = caller
+	return nil
 }

@@ -34,6 +34,15 @@ func HashToken(token secret.String) TokenHash {
 	return sha256.Sum256(append(b[:0], token.Reveal()...))
 }
 
+// HashTokens returns the hashes of tokens, for a [Rule].
+func HashTokens(tokens ...secret.String) []TokenHash {
+	hashes := make([]TokenHash, len(tokens))
+	for i, token := range tokens {
+		hashes[i] = HashToken(token)
+	}
+	return hashes
+}
+
 // ParseTokenHash reads a hash as the configuration writes it: 64 hex digits. It
 // refuses the hash of the empty text, which is what a script without its variable
 // makes. Its errors do not repeat the text.

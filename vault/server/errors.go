@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
 )
 
 // errorDomain is the domain of every google.rpc.ErrorInfo.
@@ -40,7 +41,7 @@ func codeOf(reason vault.Reason) codes.Code {
 		return codes.PermissionDenied
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
 		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
-		vault.InvalidMinTTL, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
+		vault.InvalidMinTTL, vault.InvalidSubjectToken, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
 		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidConnectGrant:
 		return codes.InvalidArgument
 	default:
@@ -114,7 +115,9 @@ func translate(ctx context.Context, err error) (st *status.Status, reason string
 	case errors.As(err, &e):
 		return engineStatus(e), string(e.Reason)
 	case errors.Is(err, errUnknownCaller):
-		return newStatus(codes.Unauthenticated, "CALLER_UNKNOWN", "Send `authorization: Bearer <caller token>` with a token that the vault's configuration knows."), "CALLER_UNKNOWN"
+		return newStatus(codes.Unauthenticated, "CALLER_UNKNOWN", "Send `authorization: Bearer <token>` with a token that the vault's configuration knows, or a client certificate."), "CALLER_UNKNOWN"
+	case errors.Is(err, access.ErrUnavailable):
+		return newStatus(codes.Unavailable, "ISSUER_UNAVAILABLE", "The vault cannot get the keys that this token would be checked with. Call again in a moment; if it goes on, its operator finds the cause in the log."), "ISSUER_UNAVAILABLE"
 	case errors.Is(err, errForbidden):
 		return newStatus(codes.PermissionDenied, "CALLER_FORBIDDEN", "This caller may not do this. Ask the operator of the vault to widen the caller's rules."), "CALLER_FORBIDDEN"
 	case errors.Is(err, errNotRecorded):

@@ -167,14 +167,11 @@ func TestOnlyWhatAnOperatorHasToSeeToIsLoud(t *testing.T) {
 
 func TestTheLogNamesWhatKnownCallersAskFor(t *testing.T) {
 	token := access.GenerateToken()
-	policy, err := access.NewPolicy([]access.Rule{{Name: "crm", Tenant: "default", Token: access.HashToken(token)}})
+	policy, err := access.NewPolicy(access.Config{Rules: []access.Rule{{Name: "crm", Tenant: "default", Tokens: access.HashTokens(token)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := policy.Authenticate(token)
-	if err != nil {
-		t.Fatal(err)
-	}
+	caller := policy.Recall(access.Presented{Bearer: token})
 	req := &tokenvaultv1.GetConnectionRequest{Subject: "alice", Provider: "acme", Label: "main"}
 	line := logged(context.WithValue(t.Context(), callerKey{}, caller), req, errForbidden)[0]
 	for _, want := range []string{"caller=crm", "tenant=default", "subject=alice", "provider=acme", "label=main"} {

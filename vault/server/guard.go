@@ -3,14 +3,11 @@ package server
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
-	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/access"
-	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // guard stands before every handler of one server: it authenticates, authorises,
@@ -38,38 +35,50 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	if m.who == browser {
 		ctx = withNote(ctx)
 	}
-	resp, err := g.call(ctx, req, info, handler)
+	resp, err := any(nil), error(nil)
+	if ctx, err = g.authenticate(ctx, m); err == nil {
+		err = g.decide(ctx, m, req)
+	}
+	if err == nil {
+		resp, err = handler(ctx, req)
+	}
+	if err != nil {
+		resp, err = nil, g.status(ctx, info.FullMethod, req, err)
+	}
 	if auditErr := g.record.record(ctx, m, g.report.address(ctx), req, resp, err); auditErr != nil {
 		return nil, g.report.status(ctx, info.FullMethod, req, auditErr)
 	}
 	return resp, err
 }
 
-// call decides, and has the handler act. Its error is a status.
-func (g guard) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	err := g.admit(ctx, info.FullMethod)
-	if err == nil {
-		err = authorize(ctx, req)
+// status is the reporter's, but for what gRPC's own services say: they have nothing
+// to hide.
+func (g guard) status(ctx context.Context, fullMethod string, req any, err error) error {
+	if _, isStatus := status.FromError(err); isStatus && !g.methods[fullMethod].ours() {
+		return err
 	}
-	if err == nil && g.methods[info.FullMethod].ours() {
-		err = g.record.ready()
+	return g.report.status(ctx, fullMethod, req, err)
+}
+
+// decide is the one place where it is decided whether a call may go on.
+func (g guard) decide(ctx context.Context, m method, req any) error {
+	if err := g.admit(ctx, m); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, g.report.status(ctx, info.FullMethod, req, err)
+	if err := g.fixSubject(ctx, req); err != nil {
+		return err
 	}
-	resp, err := handler(ctx, req)
-	if _, isStatus := status.FromError(err); isStatus && !g.methods[info.FullMethod].ours() {
-		return resp, err // gRPC's own services have nothing to hide
+	if !m.allowed(callerFrom(ctx), req) {
+		return errForbidden
 	}
-	if err != nil {
-		return nil, g.report.status(ctx, info.FullMethod, req, err)
+	if m.ours() {
+		return g.record.ready()
 	}
-	return resp, nil
+	return nil
 }
 
 // admit decides whether the method may be called here by whoever is calling.
-func (g guard) admit(ctx context.Context, fullMethod string) error {
-	m := g.methods[fullMethod]
+func (g guard) admit(ctx context.Context, m method) error {
 	if m.who == nobody || !m.servedOn(g.listener) {
 		return errForbidden
 	}
@@ -92,56 +101,26 @@ var (
 	errForbidden     = errors.New("the caller's rules do not allow this")
 )
 
-// authenticate reads `authorization: Bearer <token>` (RFC 6750, section 2.1).
-// Exactly one: with two, the next reader might believe the other.
-func (g guard) authenticate(values []string) (*access.Caller, error) {
-	if len(values) != 1 {
-		return nil, errUnknownCaller
-	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return nil, errUnknownCaller
-	}
-	caller, err := g.policy.Authenticate(secret.New(token))
-	if err != nil {
-		return nil, errUnknownCaller
-	}
-	return caller, nil
-}
-
-type callerKey struct{}
-
-// callerFrom returns the caller whose credential came with the call, or nil.
-func callerFrom(ctx context.Context) *access.Caller {
-	caller, _ := ctx.Value(callerKey{}).(*access.Caller)
-	return caller
-}
-
-// authorize compares what a request names with what the caller may reach. Lists
-// and watches may leave a name out: the engine then shows only what the caller may
-// see.
-func authorize(ctx context.Context, req any) error {
-	caller := callerFrom(ctx)
-	if caller == nil {
-		return nil // open to anyone, or a browser, which the engine checks
+// allowed compares what a request names with what the caller may reach. Lists and
+// watches may leave a name out: the engine then shows only what the caller may see.
+func (m method) allowed(caller *access.Caller, req any) bool {
+	if m.who != allowedCaller {
+		return true // open to any caller, or a browser, which the engine checks
 	}
 	subject, hasSubject := req.(interface{ GetSubject() string })
 	provider, hasProvider := req.(interface{ GetProvider() string })
-	optional := false
-	switch req.(type) {
-	case *tokenvaultv1.ListConnectionsRequest, *tokenvaultv1.WatchConnectionsRequest:
-		optional = true
-	case *tokenvaultv1.ListProvidersRequest, *tokenvaultv1.VerifyAuditRequest:
-		return nil // name nothing; the former shows the providers that are the caller's
+	switch m.names {
+	case nothing:
+		return true
+	case aConnection:
+		return hasSubject && hasProvider && caller.MaySee(subject.GetSubject(), provider.GetProvider())
+	case aProvider:
+		return hasProvider && caller.MayUseProvider(provider.GetProvider())
+	case aFilter:
+		return hasSubject && hasProvider &&
+			(subject.GetSubject() == "" || caller.MayUseSubject(subject.GetSubject())) &&
+			(provider.GetProvider() == "" || caller.MayUseProvider(provider.GetProvider()))
+	default:
+		return false
 	}
-	if !hasSubject && !hasProvider {
-		return errForbidden // a request that names nothing needs a rule of its own
-	}
-	if hasSubject && (subject.GetSubject() != "" || !optional) && !caller.MayUseSubject(subject.GetSubject()) {
-		return errForbidden
-	}
-	if hasProvider && (provider.GetProvider() != "" || !optional) && !caller.MayUseProvider(provider.GetProvider()) {
-		return errForbidden
-	}
-	return nil
 }

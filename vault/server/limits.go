@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/tap"
 )
 
 // limits bound what a peer can have the server keep before it has shown who it
@@ -64,19 +63,6 @@ func (l limits) options() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: l.idle, Time: pingIdle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	}
-}
-
-// meet is the first that sees a call: its headers have come, its request has not.
-// Whoever has no credential gets only so much time to send the request. It must
-// not refuse: gRPC would then forget to end the call's timer, which the peer can
-// set to a hundred thousand years (the grpc-timeout header).
-func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if g.methods[info.FullMethodName].needsCaller() {
-		if caller, err := g.authenticate(info.Header["authorization"]); err == nil {
-			return context.WithValue(ctx, callerKey{}, caller), nil
-		}
-	}
-	return awaitMessage(ctx, g.limits.firstMessage), nil
 }
 
 // errNoMessage ends a call whose request does not come.

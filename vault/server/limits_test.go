@@ -27,7 +27,7 @@ import (
 // its address and a function that stops it and returns what Run has returned.
 func serve(t *testing.T, change func(*limits)) (address string, stop func() error) {
 	t.Helper()
-	policy, err := access.NewPolicy(nil)
+	policy, err := access.NewPolicy(access.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,10 +35,28 @@ const (
 	gatewayListener
 )
 
+// names says which names a request has, that a caller's rules are compared with.
+type names int
+
+const (
+	// unsaid is the zero value: an RPC for allowed callers that does not say it is
+	// refused.
+	unsaid names = iota
+	// nothing: the answer is the same for all, or holds only what the caller may see.
+	nothing
+	// aConnection: a subject and a provider.
+	aConnection
+	// aProvider alone.
+	aProvider
+	// aFilter: a subject and a provider, either of which may be left out.
+	aFilter
+)
+
 // method is a row of the table.
 type method struct {
 	name    string // without the service, as rules name it
 	who     audience
+	names   names
 	public  bool // to be had on the public listener
 	gateway bool // to be had through the gateway
 }
@@ -54,24 +72,24 @@ func (m method) needsCaller() bool { return m.who == anyCaller || m.who == allow
 // services.
 func (m method) ours() bool { return m.who == allowedCaller || m.who == browser }
 
-// methods is the table: who may call which RPC, and where. A method that is
-// missing is refused, and a test fails.
+// methods is the table: who may call which RPC, where, and what its requests name. A
+// method that is missing is refused, and a test fails.
 func methods() map[string]method {
 	return map[string]method{
-		tokenvaultv1.VaultService_Connect_FullMethodName:           {name: "Connect", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_GetCredentials_FullMethodName:    {name: "GetCredentials", who: allowedCaller, public: true},
-		tokenvaultv1.VaultService_RefreshConnection_FullMethodName: {name: "RefreshConnection", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_WatchConnections_FullMethodName:  {name: "WatchConnections", who: allowedCaller, public: true},
-		tokenvaultv1.VaultService_GetConnection_FullMethodName:     {name: "GetConnection", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_ListConnections_FullMethodName:   {name: "ListConnections", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_Disconnect_FullMethodName:        {name: "Disconnect", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_Connect_FullMethodName:           {name: "Connect", who: allowedCaller, names: aConnection, public: true, gateway: true},
+		tokenvaultv1.VaultService_GetCredentials_FullMethodName:    {name: "GetCredentials", who: allowedCaller, names: aConnection, public: true},
+		tokenvaultv1.VaultService_RefreshConnection_FullMethodName: {name: "RefreshConnection", who: allowedCaller, names: aConnection, public: true, gateway: true},
+		tokenvaultv1.VaultService_WatchConnections_FullMethodName:  {name: "WatchConnections", who: allowedCaller, names: aFilter, public: true},
+		tokenvaultv1.VaultService_GetConnection_FullMethodName:     {name: "GetConnection", who: allowedCaller, names: aConnection, public: true, gateway: true},
+		tokenvaultv1.VaultService_ListConnections_FullMethodName:   {name: "ListConnections", who: allowedCaller, names: aFilter, public: true, gateway: true},
+		tokenvaultv1.VaultService_Disconnect_FullMethodName:        {name: "Disconnect", who: allowedCaller, names: aConnection, public: true, gateway: true},
 
-		tokenvaultv1.VaultService_SetAPIKey_FullMethodName:    {name: "SetAPIKey", who: allowedCaller, public: true, gateway: true},
-		tokenvaultv1.VaultService_DeleteAPIKey_FullMethodName: {name: "DeleteAPIKey", who: allowedCaller, public: true, gateway: true},
+		tokenvaultv1.VaultService_SetAPIKey_FullMethodName:    {name: "SetAPIKey", who: allowedCaller, names: aConnection, public: true, gateway: true},
+		tokenvaultv1.VaultService_DeleteAPIKey_FullMethodName: {name: "DeleteAPIKey", who: allowedCaller, names: aConnection, public: true, gateway: true},
 
-		tokenvaultv1.AdminService_ListProviders_FullMethodName:      {name: "ListProviders", who: allowedCaller, public: true},
-		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, public: true},
-		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, public: true},
+		tokenvaultv1.AdminService_ListProviders_FullMethodName:      {name: "ListProviders", who: allowedCaller, names: nothing, public: true},
+		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, names: aProvider, public: true},
+		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, names: nothing, public: true},
 
 		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
 		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},

@@ -67,7 +67,8 @@ func (r recorder) entry(ctx context.Context, m method, peer string, req any, cal
 	e := audit.Entry{Time: time.Now().UTC(), RPC: m.name, Outcome: audit.Allowed, Peer: peer, RequestID: r.ids.next(), TraceID: traceID(ctx)}
 	if callErr != nil {
 		e.Outcome, e.Reason = audit.Failed, reasonOf(callErr)
-		if e.Reason == "CALLER_UNKNOWN" || e.Reason == "CALLER_FORBIDDEN" {
+		switch e.Reason {
+		case "CALLER_UNKNOWN", "CALLER_FORBIDDEN", string(vault.InvalidSubjectToken):
 			e.Outcome = audit.Denied
 		}
 	}

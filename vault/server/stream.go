@@ -17,20 +17,9 @@ var errStopping = errors.New("the server is stopping")
 // stream guards calls with many messages. Each request is authorised as it comes
 // in; gRPC's own services name no subject, so for them the method is all there is.
 func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	ctx := ss.Context()
 	m := g.methods[info.FullMethod]
-	if err := g.admit(ctx, info.FullMethod); err != nil {
-		err = g.report.status(ctx, info.FullMethod, nil, err)
-		if auditErr := g.record.record(ctx, m, g.report.address(ctx), nil, nil, err); auditErr != nil {
-			return g.report.status(ctx, info.FullMethod, nil, auditErr)
-		}
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
-	guarded := &guardedStream{ServerStream: ss, ctx: ctx, names: m.who == allowedCaller, open: m.who == anyone}
-	guarded.decided = func(req any, err error) error {
+	ctx, err := g.authenticate(ss.Context(), m)
+	decided := func(req any, err error) error {
 		if err != nil {
 			err = g.report.status(ctx, info.FullMethod, req, err)
 		}
@@ -39,7 +28,20 @@ func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 		}
 		return err
 	}
-	err := handler(srv, guarded)
+	if err == nil {
+		err = g.admit(ctx, m)
+	}
+	if err != nil {
+		return decided(nil, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(g.stopping, func() { cancel(errStopping) })()
+	guarded := &guardedStream{ServerStream: ss, ctx: ctx, open: m.who == anyone}
+	if m.who == allowedCaller {
+		guarded.decide = func(req any) error { return decided(req, g.decide(ctx, m, req)) }
+	}
+	err = handler(srv, guarded)
 	if err == nil {
 		return nil
 	}
@@ -54,13 +56,12 @@ func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 // guardedStream authorises requests.
 type guardedStream struct {
 	grpc.ServerStream
-	ctx   context.Context
-	names bool // requests name what they are about
-	open  bool // anyone may be calling
-	last  any  // the last request, for the log
-	// decided puts the decision about a request on record, and returns the status
-	// that it comes to.
-	decided func(req any, err error) error
+	ctx  context.Context
+	open bool // anyone may be calling
+	last any  // the last request, for the log
+	// decide decides about a request, and puts that on record. Nil: the method is
+	// all there is to decide about.
+	decide func(req any) error
 }
 
 // Context implements grpc.ServerStream.
@@ -75,9 +76,9 @@ func (s *guardedStream) RecvMsg(m any) error {
 	if request, ok := m.(proto.Message); ok && s.open && proto.Size(request) > maxOpenRequest {
 		return status.Errorf(codes.InvalidArgument, "the request is longer than %d bytes", maxOpenRequest)
 	}
-	if !s.names {
+	if s.decide == nil {
 		return nil
 	}
 	s.last = m
-	return s.decided(m, authorize(s.ctx, m))
+	return s.decide(m)
 }

@@ -49,7 +49,7 @@ func what(e audit.Entry) string {
 func TestEveryDecisionIsOnRecord(t *testing.T) {
 	limited := access.GenerateToken()
 	s := vaulttest.New(t, vaulttest.Config{Audit: true, Rules: []access.Rule{{
-		Name: "limited", Token: access.HashToken(limited), Tenant: "other", RPCs: []string{"GetConnection"}, Providers: []string{"*"}, Subjects: []string{"bob"},
+		Name: "limited", Tokens: access.HashTokens(limited), Tenant: "other", RPCs: []string{"GetConnection"}, Providers: []string{"*"}, Subjects: []string{"bob"},
 	}}})
 	s.Connect("alice", "mailchimp", vaulttest.Ada)
 	creds := credentials(t, s, "alice", "mailchimp")

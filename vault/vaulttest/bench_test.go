@@ -123,7 +123,7 @@ func callers(n int) []access.Rule {
 	rules := make([]access.Rule, n)
 	for i := range rules {
 		rules[i] = access.Rule{
-			Name: fmt.Sprintf("caller-%d", i), Token: access.HashToken(access.GenerateToken()), Tenant: vault.DefaultTenant,
+			Name: fmt.Sprintf("caller-%d", i), Tokens: access.HashTokens(access.GenerateToken()), Tenant: vault.DefaultTenant,
 			RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"},
 		}
 	}

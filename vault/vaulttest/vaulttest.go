@@ -43,6 +43,9 @@ type Config struct {
 	// Rules are callers besides the one that may do everything. Their tokens
 	// are made by the test.
 	Rules []access.Rule
+	// Issuers and SubjectTokens are those of the policy.
+	Issuers       []access.Issuer
+	SubjectTokens *access.SubjectTokens
 	// ReturnURLs are the return URLs that are allowed.
 	ReturnURLs []string
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
@@ -210,10 +213,13 @@ func (s *Stack) start(gatewayListener net.Listener) {
 		Binding: vault.BindingLink, Logger: log, Now: s.Clock.Now,
 	})
 	fatal(err)
-	policy, err := access.NewPolicy(append([]access.Rule{{
-		Name: "everything", Token: access.HashToken(s.Token), Tenant: vault.DefaultTenant,
-		RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"},
-	}}, s.config.Rules...))
+	policy, err := access.NewPolicy(access.Config{
+		Rules: append([]access.Rule{{
+			Name: "everything", Tokens: access.HashTokens(s.Token), Tenant: vault.DefaultTenant,
+			RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"},
+		}}, s.config.Rules...),
+		Issuers: s.config.Issuers, SubjectTokens: s.config.SubjectTokens, Now: s.Clock.Now,
+	})
 	fatal(err)
 	endAudit := s.startAudit(db, keys, log)
 	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Audit: s.Audit, Logger: log})

@@ -24,8 +24,8 @@ func newTenancy(t *testing.T) *tenancy {
 	t.Helper()
 	narrow, neighbour := access.GenerateToken(), access.GenerateToken()
 	s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{
-		{Name: "narrow", Token: access.HashToken(narrow), Tenant: "default", RPCs: []string{"*"}, Providers: []string{"mail*"}, Subjects: []string{"team-*"}},
-		{Name: "neighbour", Token: access.HashToken(neighbour), Tenant: "neighbour", RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"}},
+		{Name: "narrow", Tokens: access.HashTokens(narrow), Tenant: "default", RPCs: []string{"*"}, Providers: []string{"mail*"}, Subjects: []string{"team-*"}},
+		{Name: "neighbour", Tokens: access.HashTokens(neighbour), Tenant: "neighbour", RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"*"}},
 	}})
 	client := func(token secret.String) tokenvaultv1.VaultServiceClient {
 		conn := s.Dial(token)

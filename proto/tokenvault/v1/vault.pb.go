@@ -522,9 +522,10 @@ func (x *ConnectResponse) GetConnection() *Connection {
 }
 
 type GetCredentialsRequest struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Subject  string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// May be left out with a subject_token.
+	Subject  string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
 	// Empty means "default".
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	// The life that the token must have left, at most 24 hours. One with less is
@@ -533,8 +534,12 @@ type GetCredentialsRequest struct {
 	MinTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// Scopes that must all have been granted, at most 100.
 	RequiredScopes []string `protobuf:"bytes,5,rep,name=required_scopes,json=requiredScopes,proto3" json:"required_scopes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The token with which the user has signed in (an OpenID Connect ID token or a
+	// JWT access token). It fixes the subject: the vault validates it, and answers
+	// for that user alone. Callers can be bound to send it.
+	SubjectToken  string `protobuf:"bytes,6,opt,name=subject_token,json=subjectToken,proto3" json:"subject_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCredentialsRequest) Reset() {
@@ -600,6 +605,13 @@ func (x *GetCredentialsRequest) GetRequiredScopes() []string {
 		return x.RequiredScopes
 	}
 	return nil
+}
+
+func (x *GetCredentialsRequest) GetSubjectToken() string {
+	if x != nil {
+		return x.SubjectToken
+	}
+	return ""
 }
 
 type GetCredentialsResponse struct {
@@ -1933,13 +1945,14 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\tuser_code\x18\x04 \x01(\tR\buserCode\x129\n" +
 	"\n" +
 	"connection\x18\x05 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
-	"connection\"\xc0\x01\n" +
+	"connection\"\xe5\x01\n" +
 	"\x15GetCredentialsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x122\n" +
 	"\amin_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12'\n" +
-	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\"\x90\x05\n" +
+	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\x12#\n" +
+	"\rsubject_token\x18\x06 \x01(\tR\fsubjectToken\"\x90\x05\n" +
 	"\x16GetCredentialsResponse\x124\n" +
 	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x120\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x15.tokenvault.v1.APIKeyH\x00R\x06apiKey\x12;\n" +

@@ -34,7 +34,8 @@ type Config struct {
 	// Templates are the names of the templates that providers are made of, by
 	// the provider's.
 	Templates map[string]string
-	Callers   []access.Rule
+	// Access says who may call, and what.
+	Access access.Config
 	// Warnings are what can work but should not be so, a line each.
 	Warnings []string
 }

@@ -81,15 +81,15 @@ func TestAGoodConfigurationIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.PublicURL != "https://connect.example.com" || c.BoltPath != "/etc/vault/vault.db" || len(c.Providers) != 1 || len(c.Callers) != 1 {
+	if c.PublicURL != "https://connect.example.com" || c.BoltPath != "/etc/vault/vault.db" || len(c.Providers) != 1 || len(c.Access.Rules) != 1 {
 		t.Errorf("config = %+v", c)
 	}
 	p := c.Providers[0]
 	if p.RedirectURL != "https://connect.example.com/oauth/mailchimp/callback" || p.ClientSecret.Reveal() != "canary" || p.Definition.APIBaseURL == "" {
 		t.Errorf("provider = %+v", p)
 	}
-	if c.Callers[0].Tenant != "default" {
-		t.Errorf("tenant = %q, want default", c.Callers[0].Tenant)
+	if c.Access.Rules[0].Tenant != "default" {
+		t.Errorf("tenant = %q, want default", c.Access.Rules[0].Tenant)
 	}
 }
 
@@ -172,6 +172,19 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"short hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "abcd", ":15: callers.0.token_sha256: must be 64 hex digits"},
 		{"a token in place of its hash", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "tv_canary", ":15: callers.0.token_sha256: this is the token; write its hash"},
 		{"the README's placeholder", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", `"` + strings.Repeat("0", 64) + `"`, ":15: callers.0.token_sha256: this is the README's placeholder"},
+		{"a hash twice", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "token_sha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]", ":15: callers.0.token_sha256.1: another caller has the same token"},
+		{"a bad hash among good ones", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "token_sha256:\n    - 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n    - abcd", ":17: callers.0.token_sha256.1: must be 64 hex digits"},
+		{"nothing to show", "    token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", "", ":14: callers.0.token_sha256: is missing: make a token and its hash with `tokenvault token generate`; or write spiffe_id"},
+		{"no SPIFFE ID", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "spiffe_id: https://example.org/mcp", ":15: callers.0.spiffe_id: is no SPIFFE ID"},
+		{"a wildcard as DNS name", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "dns_name: \"*.example.org\"", ":15: callers.0.dns_name: write one name"},
+		{"a JWT without audience", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: https://id.example, subject: x}", ":15: callers.0.jwt.audience: is missing"},
+		{"a JWT without subject", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: https://id.example, audience: x}", ":15: callers.0.jwt.subject: is missing"},
+		{"a JWT without issuer", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {audience: x, subject: y}", ":15: callers.0.jwt.issuer: is missing"},
+		{"a JWT of an issuer without TLS", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: http://id.example, audience: x, subject: y}", ":15: callers.0.jwt.issuer: is no issuer's URL"},
+		{"authorities that are none", "binding: link", "issuers: {https://id.example: {ca_file: other.key}}\nbinding: link\nsubject_tokens: {issuer: https://id.example, audience: x}", ":7: issuers.https://id.example.ca_file: the file /etc/vault/other.key cannot be read, or has no certificate"},
+		{"users' tokens for nobody", "binding: link", "binding: link\nsubject_tokens: {issuer: https://id.example}", ":8: subject_tokens.audience: is missing"},
+		{"users' tokens needed, but not known", "subjects: [", "require_subject_token: true\n    subjects: [", ":18: callers.0.require_subject_token: needs subject_tokens"},
+		{"a subject that cannot be", "subjects: [\"*\"]", "subjects: [\"a\\n*\"]", ":18: callers.0.subjects.0: matches nothing"},
 		{"unknown RPC", "[Get*]", "[Set*]", ":16: callers.0.rpcs.0: matches nothing; there are: Connect, GetCredentials"},
 		{"unknown provider", "providers: [mailchimp]", "providers: [mailchump]", ":17: callers.0.providers.0: matches nothing"},
 		{"a list where a text belongs", "binding: link", "binding: [link]", ":7: binding: write a text, not a list"},
@@ -258,6 +271,40 @@ func TestAKeyThatOthersMayReadIsWarnedOf(t *testing.T) {
 		if len(c.Warnings) != row.want {
 			t.Errorf("mode %o: warnings = %q, want %d", row.mode, c.Warnings, row.want)
 		}
+	}
+}
+
+func TestCallersAreKnownByWhatTheyShow(t *testing.T) {
+	text := strings.Replace(good, "    token_sha256: ", "    spiffe_id: spiffe://example.org/mcp\n    dns_name: mcp.example.org\n    jwt: {issuer: https://id.example, audience: tokenvault, subject: mcp}\n    require_subject_token: true\n    token_sha256: ", 1) +
+		"subject_tokens: {issuer: https://login.example, audience: app, claim: email}\n" +
+		"issuers:\n  https://id.example: {jwks_uri: https://keys.example/jwks, token_file: token}\n  https://unused.example: {}\n"
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := c.Access.Rules[0]
+	if rule.SPIFFEID != "spiffe://example.org/mcp" || rule.DNSName != "mcp.example.org" || rule.JWT.Subject != "mcp" || len(rule.Tokens) != 1 || !rule.NeedsSubjectToken {
+		t.Errorf("rule = %+v", rule)
+	}
+	if i := c.Access.Issuers; len(i) != 2 || i[0].URL != "https://id.example" || i[0].KeysURL != "https://keys.example/jwks" || i[0].TokenFile != "/etc/vault/token" || i[1].URL != "https://login.example" {
+		t.Errorf("issuers = %+v", i)
+	}
+	if c.Access.SubjectTokens.Claim != "email" {
+		t.Errorf("subject tokens = %+v", c.Access.SubjectTokens)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "issuers.https://unused.example: is used nowhere") {
+		t.Errorf("warnings = %q, want one, of the issuer that is not used", c.Warnings)
+	}
+}
+
+func TestARuleThatMeansNothingIsWarnedOf(t *testing.T) {
+	text := strings.Replace(good, "rpcs: [Get*]", "rpcs: [Connect]\n    require_subject_token: true", 1) + "subject_tokens: {issuer: https://login.example, audience: app}\n"
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], ":17: callers.0.require_subject_token: means nothing without GetCredentials") {
+		t.Errorf("warnings = %q", c.Warnings)
 	}
 }
 

@@ -19,9 +19,23 @@ type file struct {
 	ReturnURLs []string                `yaml:"return_urls"`
 	Providers  map[string]fileProvider `yaml:"providers"`
 	Callers    []fileCaller            `yaml:"callers"`
-	Audit      struct {
+	// SubjectTokens are the tokens of users.
+	SubjectTokens *struct {
+		Issuer   string `yaml:"issuer"`
+		Audience string `yaml:"audience"`
+		Claim    string `yaml:"claim"`
+	} `yaml:"subject_tokens"`
+	// Issuers are those of JWTs about which more has to be said than their URL.
+	Issuers map[string]fileIssuer `yaml:"issuers"`
+	Audit   struct {
 		Path string `yaml:"path"`
 	} `yaml:"audit"`
+}
+
+type fileIssuer struct {
+	JWKSURI   string `yaml:"jwks_uri"`
+	CAFile    string `yaml:"ca_file"`
+	TokenFile string `yaml:"token_file"`
 }
 
 type fileProvider struct {
@@ -34,10 +48,31 @@ type fileProvider struct {
 }
 
 type fileCaller struct {
-	Name        string   `yaml:"name"`
-	TokenSHA256 string   `yaml:"token_sha256"`
-	Tenant      string   `yaml:"tenant"`
-	RPCs        []string `yaml:"rpcs"`
-	Providers   []string `yaml:"providers"`
-	Subjects    []string `yaml:"subjects"`
+	Name        string    `yaml:"name"`
+	TokenSHA256 oneOrMore `yaml:"token_sha256"`
+	SPIFFEID    string    `yaml:"spiffe_id"`
+	DNSName     string    `yaml:"dns_name"`
+	JWT         *struct {
+		Issuer   string `yaml:"issuer"`
+		Audience string `yaml:"audience"`
+		Subject  string `yaml:"subject"`
+	} `yaml:"jwt"`
+	Tenant              string   `yaml:"tenant"`
+	RPCs                []string `yaml:"rpcs"`
+	Providers           []string `yaml:"providers"`
+	Subjects            []string `yaml:"subjects"`
+	RequireSubjectToken bool     `yaml:"require_subject_token"`
+}
+
+// oneOrMore is a text, or a list of texts.
+type oneOrMore []string
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (o *oneOrMore) UnmarshalYAML(decode func(any) error) error {
+	var one string
+	if decode(&one) == nil {
+		*o = oneOrMore{one}
+		return nil
+	}
+	return decode((*[]string)(o))
 }

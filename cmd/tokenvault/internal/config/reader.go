@@ -14,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/tokenvault/tokenvault/vault"
-	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
@@ -46,6 +45,11 @@ func (r *reader) fail(path []string, format string, args ...any) {
 	})
 }
 
+// warn notes what can work but should not be so.
+func (r *reader) warn(path []string, format string, args ...any) {
+	r.warnings = append(r.warnings, Problem{File: r.name, Line: lineOf(r.tree, path), Key: strings.Join(path, "."), Text: fmt.Sprintf(format, args...)}.String())
+}
+
 // Addresses where the file names none.
 const (
 	defaultGRPC = "127.0.0.1:9090"
@@ -71,7 +75,7 @@ func (r *reader) read(f file) *Config {
 		}
 	}
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
-	c.Callers = r.callers(f.Callers, f.Providers)
+	c.Access = r.access(f)
 	return c
 }
 
@@ -249,51 +253,5 @@ func (r *reader) clientAuth(path []string, p fileProvider, c *provider.Config) {
 		}
 	case auth != provider.ClientAuthNone:
 		c.ClientSecret, _ = r.secret(secret, p.ClientSecret)
-	}
-}
-
-func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []access.Rule {
-	if len(all) == 0 {
-		r.fail([]string{"callers"}, "is missing: without a caller nobody can use this vault; make a token with `tokenvault token generate`")
-	}
-	names, tokens := map[string]bool{}, map[access.TokenHash]bool{}
-	var rules []access.Rule
-	for i, c := range all {
-		path := []string{"callers", strconv.Itoa(i)}
-		rule := access.Rule{Name: c.Name, Tenant: c.Tenant, RPCs: c.RPCs, Providers: c.Providers, Subjects: c.Subjects}
-		if c.Name == "" || names[c.Name] {
-			r.fail(append(path, "name"), "every caller needs a name of its own")
-		}
-		names[c.Name] = true
-		if rule.Tenant == "" {
-			rule.Tenant = vault.DefaultTenant
-		}
-		hash, err := access.ParseTokenHash(c.TokenSHA256)
-		if err != nil {
-			r.fail(append(path, "token_sha256"), "%v", err)
-		} else if tokens[hash] {
-			r.fail(append(path, "token_sha256"), "another caller has the same token; make one for each")
-		}
-		rule.Token, tokens[hash] = hash, true
-		r.globs(append(path, "rpcs"), c.RPCs, r.src.RPCs)
-		r.globs(append(path, "providers"), c.Providers, slices.Sorted(maps.Keys(providers)))
-		if len(c.Subjects) == 0 {
-			r.fail(append(path, "subjects"), `is missing: list the subjects the caller may use; ["*"] is everyone`)
-		}
-		rules = append(rules, rule)
-	}
-	return rules
-}
-
-// globs checks that each entry can match one of the names there are. That there are
-// none is a problem of another place.
-func (r *reader) globs(path []string, entries, names []string) {
-	if len(entries) == 0 {
-		r.fail(path, `is missing: list what the caller may use; ["*"] is everything`)
-	}
-	for i, entry := range entries {
-		if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return access.Matches(entry, name) }) {
-			r.fail(append(slices.Clone(path), strconv.Itoa(i)), "matches nothing; there are: %s", strings.Join(names, ", "))
-		}
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -82,5 +81,5 @@ func (r *reader) checkMode(path []string, name string) {
 	if err != nil || info.Mode().Perm()&0o006 == 0 {
 		return
 	}
-	r.warnings = append(r.warnings, fmt.Sprintf("%s: every user of this machine may read or change %s: chmod 600 %s", strings.Join(path, "."), name, name))
+	r.warn(path, "every user of this machine may read or change %s: chmod 600 %s", name, name)
 }
