@@ -72,7 +72,7 @@ var errSignature = errors.New("no key of the issuer's has made the signature")
 
 // VerifySignature implements oidc.KeySet.
 func (s *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	signed, err := jose.ParseSigned(token, algorithms())
+	signed, err := jose.ParseSignedCompact(token, algorithms())
 	if err != nil {
 		return nil, err
 	}

@@ -39,9 +39,7 @@ const (
 type names int
 
 const (
-	// unsaid is the zero value: an RPC for allowed callers that does not say it is
-	// refused.
-	unsaid names = iota
+	_ names = iota // the zero value: an RPC for allowed callers that does not say is refused
 	// nothing: the answer is the same for all, or holds only what the caller may see.
 	nothing
 	// aConnection: a subject and a provider.
