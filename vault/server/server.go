@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -31,6 +33,10 @@ type Config struct {
 	// Audit records what was decided about each call, before its answer leaves.
 	// Nil: nothing is recorded.
 	Audit *audit.Log
+	// TLS is how the public listener is secured. It names the server's certificate,
+	// and, where clients may show certificates of their own, what they are verified
+	// against. Nil: plaintext, which is for loopback and for a proxy with TLS before it.
+	TLS *tls.Config
 	// Logger gets one line for each call that fails. Nil: none.
 	Logger *slog.Logger
 }
@@ -73,8 +79,8 @@ func newServer(c Config, public limits) *Server {
 		}
 	}
 	s := &Server{
-		public:  newGRPC(guardOf(publicListener, public)),
-		gateway: newGRPC(guardOf(gatewayListener, gatewayLimits())),
+		public:  newGRPC(guardOf(publicListener, public), transport(c.TLS)),
+		gateway: newGRPC(guardOf(gatewayListener, gatewayLimits()), insecure.NewCredentials()),
 		audit:   c.Audit,
 		endAll:  endAll,
 		calls:   calls,
@@ -92,8 +98,17 @@ func newServer(c Config, public limits) *Server {
 	return s
 }
 
-func newGRPC(g guard) *grpc.Server {
+// transport secures a listener; not at all where there is nothing to do it with.
+func transport(c *tls.Config) credentials.TransportCredentials {
+	if c == nil {
+		return insecure.NewCredentials()
+	}
+	return credentials.NewTLS(c)
+}
+
+func newGRPC(g guard, transport credentials.TransportCredentials) *grpc.Server {
 	return grpc.NewServer(append(g.limits.options(),
+		grpc.Creds(transport),
 		grpc.InTapHandle(g.meet),
 		grpc.UnaryInterceptor(g.unary),
 		grpc.StreamInterceptor(g.stream),

@@ -15,14 +15,13 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/tokenvault/tokenvault/gateway"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -58,6 +57,9 @@ type Config struct {
 	KeyProviders []string
 	// Audit keeps an audit log, at Stack.AuditPath.
 	Audit bool
+	// TLS secures both listeners with certificates of Stack.Authority, which also
+	// issues those that clients may show at the one for gRPC.
+	TLS bool
 }
 
 // Stack is a running vault with a sandbox.
@@ -78,6 +80,8 @@ type Stack struct {
 	// Without one, they are of no use.
 	AuditPath string
 	Audit     *audit.Log
+	// Authority issues the certificates of a stack with TLS. Nil without.
+	Authority *Authority
 	// Sandbox is the provider behind the providers mailchimp and acme.
 	Sandbox *sandbox.Sandbox
 	// Clock is what the vault and the sandbox go by.
@@ -149,6 +153,10 @@ func New(t testing.TB, c Config) *Stack {
 	}
 	gatewayListener := s.listen()
 	s.GatewayURL = "http://" + gatewayListener.Addr().String()
+	if c.TLS {
+		s.Authority = NewAuthority(t)
+		s.GatewayURL = "https://" + gatewayListener.Addr().String()
+	}
 	s.startSandbox()
 	s.start(gatewayListener)
 	t.Cleanup(func() {
@@ -162,7 +170,8 @@ func New(t testing.TB, c Config) *Stack {
 func (s *Stack) Restart() {
 	s.t.Helper()
 	s.stop()
-	lis, err := net.Listen("tcp", s.GatewayURL[len("http://"):])
+	_, address, _ := strings.Cut(s.GatewayURL, "://")
+	lis, err := net.Listen("tcp", address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -222,7 +231,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	})
 	fatal(err)
 	endAudit := s.startAudit(db, keys, log)
-	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Audit: s.Audit, Logger: log})
+	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Audit: s.Audit, TLS: s.grpcTLS(), Logger: log})
 	inside, err := srv.DialGateway()
 	fatal(err)
 	handler, err := gateway.New(s.t.Context(), gateway.Config{
@@ -236,6 +245,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	s.Conn = s.Dial(s.Token)
 	s.Client = tokenvaultv1.NewVaultServiceClient(s.Conn)
 	web := &http.Server{Handler: handler}
+	gatewayListener = s.secured(gatewayListener)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	engineCtx, stopEngine := context.WithCancel(ctx)
 	var servers, engine sync.WaitGroup
@@ -330,32 +340,6 @@ func (s *Stack) providers() []*provider.Provider {
 	return providers
 }
 
-// bearer sends a caller token with every call.
-type bearer struct{ token secret.String }
-
-var _ credentials.PerRPCCredentials = bearer{}
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + b.token.Reveal()}, nil
-}
-
-func (b bearer) RequireTransportSecurity() bool { return false } // loopback
-
-// Dial connects to the gRPC listener as the caller of a token; as nobody with
-// the zero one. The test closes the connection, or leaves it to its end.
-func (s *Stack) Dial(token secret.String) *grpc.ClientConn {
-	s.t.Helper()
-	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if !token.IsZero() {
-		options = append(options, grpc.WithPerRPCCredentials(bearer{token}))
-	}
-	conn, err := grpc.NewClient(s.GRPCAddress, options...)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return conn
-}
-
 // NewBrowser returns a client that keeps cookies and follows redirects, as a
 // person's browser does.
 func (s *Stack) NewBrowser() *http.Client {
@@ -364,7 +348,7 @@ func (s *Stack) NewBrowser() *http.Client {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &http.Client{Jar: jar}
+	return &http.Client{Jar: jar, Transport: s.trusting()}
 }
 
 // Ada and Grace are two accounts at the sandbox.
@@ -417,6 +401,3 @@ func CheckDatabase(t testing.TB, path string) {
 		t.Errorf("vaulttest: check the database: %v", err)
 	}
 }
-
-// Credentials sends the stack's caller token with every call of a connection.
-func (s *Stack) Credentials() credentials.PerRPCCredentials { return bearer{s.Token} }
