@@ -98,14 +98,6 @@ func newServer(c Config, public limits) *Server {
 	return s
 }
 
-// transport secures a listener; not at all where there is nothing to do it with.
-func transport(c *tls.Config) credentials.TransportCredentials {
-	if c == nil {
-		return insecure.NewCredentials()
-	}
-	return credentials.NewTLS(c)
-}
-
 func newGRPC(g guard, transport credentials.TransportCredentials) *grpc.Server {
 	return grpc.NewServer(append(g.limits.options(),
 		grpc.Creds(transport),
