@@ -23,10 +23,14 @@ type limits struct {
 	firstMessage time.Duration
 	// idle is how long a connection without calls stays open. 0: for ever.
 	idle time.Duration
+	// age is how long a connection lasts, and last how long its calls may go on after
+	// that: a stream must not outlive for long the certificate or the token that it
+	// began with. 0: for ever.
+	age, last time.Duration
 }
 
 func publicLimits() limits {
-	return limits{headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second, idle: 15 * time.Minute}
+	return limits{headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second, idle: 15 * time.Minute, age: time.Hour, last: 2 * time.Minute}
 }
 
 // gatewayLimits are wider: there is one peer, the gateway, and all of its requests
@@ -60,7 +64,9 @@ func (l limits) options() []grpc.ServerOption {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: l.idle, Time: pingIdle}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: l.idle, MaxConnectionAge: l.age, MaxConnectionAgeGrace: l.last, Time: pingIdle,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	}
 }

@@ -280,3 +280,17 @@ func TestAConnectionHasALimitOfCalls(t *testing.T) {
 		t.Errorf("%d goroutines after %d", after, before)
 	}
 }
+
+func TestAConnectionDoesNotLastForEver(t *testing.T) {
+	address, _ := serve(t, func(l *limits) { l.age, l.last = 50*time.Millisecond, 50*time.Millisecond })
+	stream, err := grpc_health_v1.NewHealthClient(dial(t, address)).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream has ended with %v, want Unavailable: its client may try again", err)
+	}
+}
