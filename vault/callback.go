@@ -37,7 +37,8 @@ type CallbackResult struct {
 }
 
 // Callback ends a flow. Everything that can be checked is checked before the
-// code is redeemed, and the tokens are stored before anything else can fail.
+// code is redeemed, and the tokens are stored before anything else can fail. With
+// [BindingConfirm] the code is held, and its redemption is left to Confirm.
 //
 // It may return a result with a Location together with an error: the browser is
 // sent there, with the reason, and the error is for the log. An error without
@@ -50,8 +51,12 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 		return CallbackResult{}, err
 	}
 	result := CallbackResult{Key: keyOf(f.session.GetKey()), ProviderName: f.provider.DisplayName()}
-	conn, err := v.finish(ctx, f, r)
-	if f.session.GetReturnUrl() != "" {
+	conn, confirmation, err := v.finish(ctx, f, r)
+	switch {
+	case confirmation != "":
+		result.Location = withConfirmation(f.session.GetReturnUrl(), confirmation)
+		return result, nil
+	case f.session.GetReturnUrl() != "":
 		result.Location = withOutcome(f.session.GetReturnUrl(), OutcomeOf(err))
 	}
 	if err != nil {
@@ -146,45 +151,56 @@ func errMixedUp(cause error) *Error {
 	}
 }
 
-// finish uses the flow up, redeems its code and stores the tokens.
-func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (*storagev1.Connection, error) {
+// finish uses the flow up, redeems its code and stores the tokens; or it holds the
+// code, and returns what confirms it.
+func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (conn *storagev1.Connection, confirmation string, err error) {
 	// From here on the browser may leave: neither the state nor the code is
 	// of any use to anyone after this.
 	ctx, done := v.detached(ctx)
 	defer done()
 
-	var err error
 	if f.provider, err = bind(f.provider, f.session.GetParams()); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := checkAnswer(ctx, f.provider, r); err != nil {
 		// The state is used up; the session stays, so that the person can
 		// change their mind with the same link.
 		used, opErr := v.useUp(f)
 		if opErr != nil {
-			return nil, errors.Join(err, opErr)
+			return nil, "", errors.Join(err, opErr)
 		}
 		_, commitErr := v.store.Commit(ctx, used)
-		return nil, errors.Join(err, commitErr)
+		return nil, "", errors.Join(err, commitErr)
 	}
 	id, err := v.blind.connection(keyOf(f.session.GetKey()))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if _, err := v.notDisconnectedSince(ctx, id, f.session.Session); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if err := v.claim(ctx, &f); err != nil {
-		return nil, err
+	if v.binding == BindingConfirm {
+		confirmation, err = v.hold(ctx, f, r.Code)
+		return nil, confirmation, err
 	}
+	if err := v.claim(ctx, &f, storagev1.Session_STATE_REDEEMING); err != nil {
+		return nil, "", err
+	}
+	conn, err = v.redeemCode(ctx, f.provider, id, f.session, r.Code, secret.New(f.GetCodeVerifier()))
+	return conn, "", err
+}
+
+// redeemCode redeems the code of a session that was claimed for it, and stores the
+// tokens.
+func (v *Vault) redeemCode(ctx context.Context, p *provider.Provider, id string, s openSession, code, verifier secret.String) (*storagev1.Connection, error) {
 	asked := v.now()
-	token, err := redeem(ctx, v, f.provider, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
-		return p.Exchange(ctx, r.Code, secret.New(f.GetCodeVerifier()))
+	token, err := redeem(ctx, v, p, func(ctx context.Context, p *provider.Provider) (provider.Token, error) {
+		return p.Exchange(ctx, code, verifier)
 	})
 	if err != nil {
-		return nil, errors.Join(redeemError(f.provider, err), v.unclaim(ctx, f))
+		return nil, errors.Join(redeemError(p, err), v.unclaim(ctx, s))
 	}
-	return v.keep(ctx, f.provider, id, f.session, newGrant(f.provider, f.session.Session, token, asked))
+	return v.keep(ctx, p, id, s, newGrant(p, s.Session, token, asked))
 }
 
 // checkAnswer looks at what the provider says in the redirect.
@@ -210,11 +226,11 @@ func checkAnswer(ctx context.Context, p *provider.Provider, r CallbackRequest) e
 	return nil
 }
 
-// claim uses up the state and takes the session, so that of two callbacks of one
-// session only one redeems.
-func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
+// claim uses up the state and takes the session into its next state, so that of two
+// callbacks of one session only one goes on.
+func (v *Vault) claim(ctx context.Context, f *checkedFlow, next storagev1.Session_State, with ...store.Op) error {
 	for range maxConflicts {
-		f.session.State = storagev1.Session_STATE_REDEEMING
+		f.session.State = next
 		op, err := v.records.put(f.session.storeKey, f.session.Session, f.session.revision)
 		if err != nil {
 			return err
@@ -223,7 +239,7 @@ func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
 		if err != nil {
 			return err
 		}
-		_, err = v.store.Commit(ctx, used, op)
+		_, err = v.store.Commit(ctx, append(with[:len(with):len(with)], used, op)...)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -240,10 +256,10 @@ func (v *Vault) claim(ctx context.Context, f *checkedFlow) error {
 
 // unclaim opens the session again after a code that could not be redeemed. Nobody
 // else changes a session that is being redeemed.
-func (v *Vault) unclaim(ctx context.Context, f checkedFlow) error {
-	f.session.State = storagev1.Session_STATE_OPEN
-	f.session.Failures++
-	op, err := v.records.put(f.session.storeKey, f.session.Session, store.Any)
+func (v *Vault) unclaim(ctx context.Context, s openSession) error {
+	s.State = storagev1.Session_STATE_OPEN
+	s.Failures++
+	op, err := v.records.put(s.storeKey, s.Session, store.Any)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ const (
 	InvalidGrace            Reason = "INVALID_GRACE"
 	InvalidRequiredScopes   Reason = "INVALID_REQUIRED_SCOPES"
 	InvalidResumeToken      Reason = "INVALID_RESUME_TOKEN"
+	InvalidConfirmation     Reason = "INVALID_CONFIRMATION"
 	// InvalidSubjectToken: the user's own token is missing, is not one, or is that
 	// of somebody else.
 	InvalidSubjectToken Reason = "INVALID_SUBJECT_TOKEN"
@@ -53,6 +54,8 @@ const (
 	ResumeTokenExpired Reason = "RESUME_TOKEN_EXPIRED"
 	SessionExpired     Reason = "SESSION_EXPIRED"
 	SessionUsed        Reason = "SESSION_USED"
+	// SessionWrongSubject: the flow was begun for somebody else.
+	SessionWrongSubject Reason = "SESSION_WRONG_SUBJECT"
 	// BrowserUnknown: the callback came in a browser that did not open the link.
 	BrowserUnknown Reason = "BROWSER_UNKNOWN"
 	// AccessDenied: the person, or the provider for the person, said no.

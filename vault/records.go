@@ -18,9 +18,11 @@ const (
 	kindConnections store.Kind = "connections"
 	kindSessions    store.Kind = "sessions"
 	kindFlows       store.Kind = "flows"
-	kindDue         store.Kind = "due"
-	kindChanges     store.Kind = "changes"
-	kindRevocations store.Kind = "revocations"
+	// kindConfirmations hold codes that are not redeemed yet.
+	kindConfirmations store.Kind = "confirmations"
+	kindDue           store.Kind = "due"
+	kindChanges       store.Kind = "changes"
+	kindRevocations   store.Kind = "revocations"
 	// kindDisconnections are few and short-lived.
 	kindDisconnections store.Kind = "disconnections"
 	kindUsage          store.Kind = "usage"
@@ -33,7 +35,7 @@ const (
 func sealedKinds() []store.Kind {
 	return []store.Kind{
 		kindConnections, kindSessions, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
-		kindDisconnections, kindSecrets, kindDevices, kindAudit,
+		kindDisconnections, kindSecrets, kindDevices, kindAudit, kindConfirmations,
 	}
 }
 

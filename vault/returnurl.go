@@ -80,9 +80,24 @@ func checkReturnURL(raw string) error {
 
 // allows reports whether a browser may be sent to raw.
 func (r returnURLs) allows(raw string) bool {
-	if checkReturnURL(raw) != nil {
-		return false
+	return checkReturnURL(raw) == nil && (r.lists(raw) || r.lists(withoutLoopbackPort(raw)))
+}
+
+// withoutLoopbackPort takes the port out of a URL on a loopback address, and returns
+// any other as it is. A program on the person's machine listens on whatever port is
+// free: an entry without a port is for all of them (RFC 8252, section 7.3).
+func withoutLoopbackPort(raw string) string {
+	rest, isHTTP := strings.CutPrefix(raw, "http://")
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		port, ok := strings.CutPrefix(rest, host+":")
+		if _, path, slash := strings.Cut(port, "/"); isHTTP && ok && slash {
+			return "http://" + host + "/" + path
+		}
 	}
+	return raw
+}
+
+func (r returnURLs) lists(raw string) bool {
 	if r.exact[raw] {
 		return true
 	}
@@ -96,16 +111,26 @@ func (r returnURLs) allows(raw string) bool {
 
 // withOutcome adds the outcome of a flow to a return URL.
 func withOutcome(returnURL string, reason Reason) string {
+	if reason == "" {
+		return withQuery(returnURL, map[string]string{"status": "connected"})
+	}
+	return withQuery(returnURL, map[string]string{"status": "error", "reason": strings.ToLower(string(reason))})
+}
+
+// withConfirmation adds what the host application is to confirm.
+func withConfirmation(returnURL, confirmation string) string {
+	return withQuery(returnURL, map[string]string{"status": "confirm", "confirmation": confirmation})
+}
+
+// withQuery sets parameters of a return URL, whose own others stay.
+func withQuery(returnURL string, added map[string]string) string {
 	u, err := url.Parse(returnURL)
 	if err != nil {
 		return returnURL // checked when it was stored
 	}
 	q := u.Query()
-	if reason == "" {
-		q.Set("status", "connected")
-	} else {
-		q.Set("status", "error")
-		q.Set("reason", strings.ToLower(string(reason)))
+	for name, value := range added {
+		q.Set(name, value)
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

@@ -3,7 +3,7 @@ package vault
 import "testing"
 
 func TestOnlyListedReturnURLsAreAllowed(t *testing.T) {
-	r, err := newReturnURLs([]string{"https://app.example.com/connected", "https://app.example.com/done/*", "http://127.0.0.1:3000/*"})
+	r, err := newReturnURLs([]string{"https://app.example.com/connected", "https://app.example.com/done/*", "http://127.0.0.1:3000/*", "http://127.0.0.1/any/*", "http://[::1]/done"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +31,16 @@ func TestOnlyListedReturnURLsAreAllowed(t *testing.T) {
 		"/connected":                                  false,
 		"":                                            false,
 		"http://127.0.0.1:3001/x":                     false,
+		"http://127.0.0.1:3001/any/x":                 true,
+		"http://127.0.0.1/any/x":                      true,
+		"http://[::1]:3001/done":                      true,
+		"http://127.0.0.1:3001/any":                   false,
+		"http://127.0.0.1:x/any/x":                    false,
+		"http://127.0.0.1:80@evil.example/any/x":      false,
+		"http://127.0.0.1:3001.evil.example/any/x":    false,
+		"http://127.0.0.2:3001/any/x":                 false,
+		"http://localhost:3001/any/x":                 false,
+		"https://127.0.0.1:3001/any/x":                false,
 	} {
 		if got := r.allows(raw); got != want {
 			t.Errorf("allows(%q) = %v, want %v", raw, got, want)

@@ -37,7 +37,7 @@ type ConnectRequest struct {
 	// Scopes to ask for. Empty: those of the provider's definition.
 	Scopes []string
 	// ReturnURL is where the browser goes at the end. Empty: a page of the
-	// gateway's own.
+	// gateway's own. With [BindingConfirm] there has to be one.
 	ReturnURL string
 	// LoginHint is passed on to the provider. May be empty.
 	LoginHint string
@@ -181,6 +181,10 @@ func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
 		return nil, invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")
 	}
+	if r.ReturnURL == "" && v.binding == BindingConfirm && r.Grant == AuthorizationCode {
+		return nil, invalid(InvalidReturnURL, "return_url", "is missing: write the page of your application to which the person comes back, "+
+			"and have it call ConfirmConnection with the confirmation that comes along (binding: confirm)")
+	}
 	if len(r.LoginHint) > maxLoginHint || !isPrintable(r.LoginHint) {
 		return nil, invalid(InvalidLoginHint, "login_hint", "at most 256 bytes of printable UTF-8")
 	}
@@ -197,6 +201,11 @@ type openSession struct {
 // openSession reads the session at a store key and refuses one that is past its
 // end or used.
 func (v *Vault) openSession(ctx context.Context, id string) (openSession, error) {
+	return v.sessionIn(ctx, storagev1.Session_STATE_OPEN, id)
+}
+
+// sessionIn is openSession for a session in a state of its life.
+func (v *Vault) sessionIn(ctx context.Context, state storagev1.Session_State, id string) (openSession, error) {
 	s := openSession{Session: new(storagev1.Session), storeKey: store.Key{Kind: kindSessions, ID: id}}
 	var err error
 	s.revision, err = v.records.get(ctx, s.storeKey, s.Session)
@@ -207,7 +216,7 @@ func (v *Vault) openSession(ctx context.Context, id string) (openSession, error)
 		return openSession{}, err
 	case !v.now().Before(s.GetExpireTime().AsTime()):
 		return openSession{}, errSessionExpired(nil)
-	case s.GetState() != storagev1.Session_STATE_OPEN:
+	case s.GetState() != state:
 		return openSession{}, errSessionUsed()
 	case s.GetFailures() >= maxFailures:
 		return openSession{}, errSessionSpent()

@@ -17,8 +17,16 @@ import (
 // the one it was started for.
 type Binding string
 
-// BindingLink: whoever has the link may finish the flow. It is for development.
-const BindingLink Binding = "link"
+// The bindings.
+const (
+	// BindingConfirm: the host application says who has come back from the
+	// provider, and the code is redeemed only if the flow was begun for them. See
+	// [Vault.Confirm].
+	BindingConfirm Binding = "confirm"
+	// BindingLink: whoever has the link may finish the flow. It is for
+	// development.
+	BindingLink Binding = "link"
+)
 
 // Config is what a Vault is made of.
 type Config struct {
@@ -50,6 +58,7 @@ type Vault struct {
 	providers map[string]*provider.Provider
 	returnTo  returnURLs
 	publicURL string
+	binding   Binding
 	log       *slog.Logger
 	now       func() time.Time
 	usage     usage
@@ -69,7 +78,7 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 	if c.Store == nil || c.Keyring == nil {
 		return nil, errors.New("vault: Config needs a Store and a Keyring")
 	}
-	if c.Binding != BindingLink {
+	if c.Binding != BindingConfirm && c.Binding != BindingLink {
 		return nil, fmt.Errorf("vault: binding %q is not known", c.Binding)
 	}
 	returnTo, err := newReturnURLs(c.ReturnURLs)
@@ -83,6 +92,7 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		providers: make(map[string]*provider.Provider, len(c.Providers)),
 		returnTo:  returnTo,
 		publicURL: c.PublicURL,
+		binding:   c.Binding,
 		log:       c.Logger,
 		now:       c.Now,
 		usage:     newUsage(),

@@ -37,12 +37,13 @@ func codeOf(reason vault.Reason) codes.Code {
 		return codes.FailedPrecondition
 	case vault.ResumeTokenExpired:
 		return codes.OutOfRange
-	case vault.AccessDenied, vault.BrowserUnknown:
+	case vault.AccessDenied, vault.BrowserUnknown, vault.SessionWrongSubject:
 		return codes.PermissionDenied
 	case vault.InvalidSubject, vault.InvalidProvider, vault.InvalidLabel, vault.InvalidScopes, vault.InvalidReturnURL,
 		vault.InvalidLoginHint, vault.InvalidPageSize, vault.InvalidPageToken, vault.InvalidStatus,
 		vault.InvalidMinTTL, vault.InvalidSubjectToken, vault.InvalidRequiredScopes, vault.InvalidResumeToken,
-		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidConnectGrant:
+		vault.InvalidParams, vault.InvalidAPIKey, vault.InvalidClientSecret, vault.InvalidGrace, vault.InvalidConnectGrant,
+		vault.InvalidConfirmation:
 		return codes.InvalidArgument
 	default:
 		return codes.Internal

@@ -32,7 +32,7 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	defer g.calls.leave()
 	messageCame(ctx)
 	m := g.methods[info.FullMethod]
-	if m.who == browser {
+	if m.noted {
 		ctx = withNote(ctx)
 	}
 	resp, err := any(nil), error(nil)
@@ -114,6 +114,8 @@ func (m method) allowed(caller *access.Caller, req any) bool {
 		return true
 	case aConnection:
 		return hasSubject && hasProvider && caller.MaySee(subject.GetSubject(), provider.GetProvider())
+	case aSubject:
+		return hasSubject && caller.MayUseSubject(subject.GetSubject())
 	case aProvider:
 		return hasProvider && caller.MayUseProvider(provider.GetProvider())
 	case aFilter:

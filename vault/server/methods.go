@@ -44,6 +44,8 @@ const (
 	nothing
 	// aConnection: a subject and a provider.
 	aConnection
+	// aSubject alone: the handler compares the provider, which it knows.
+	aSubject
 	// aProvider alone.
 	aProvider
 	// aFilter: a subject and a provider, either of which may be left out.
@@ -57,6 +59,7 @@ type method struct {
 	names   names
 	public  bool // to be had on the public listener
 	gateway bool // to be had through the gateway
+	noted   bool // the handler notes which connection it was about
 }
 
 func (m method) servedOn(l listener) bool {
@@ -75,6 +78,7 @@ func (m method) ours() bool { return m.who == allowedCaller || m.who == browser 
 func methods() map[string]method {
 	return map[string]method{
 		tokenvaultv1.VaultService_Connect_FullMethodName:           {name: "Connect", who: allowedCaller, names: aConnection, public: true, gateway: true},
+		tokenvaultv1.VaultService_ConfirmConnection_FullMethodName: {name: "ConfirmConnection", who: allowedCaller, names: aSubject, public: true, gateway: true, noted: true},
 		tokenvaultv1.VaultService_GetCredentials_FullMethodName:    {name: "GetCredentials", who: allowedCaller, names: aConnection, public: true},
 		tokenvaultv1.VaultService_RefreshConnection_FullMethodName: {name: "RefreshConnection", who: allowedCaller, names: aConnection, public: true, gateway: true},
 		tokenvaultv1.VaultService_WatchConnections_FullMethodName:  {name: "WatchConnections", who: allowedCaller, names: aFilter, public: true},
@@ -89,8 +93,8 @@ func methods() map[string]method {
 		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, names: aProvider, public: true},
 		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, names: nothing, public: true},
 
-		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true},
-		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true},
+		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true, noted: true},
+		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true, noted: true},
 
 		grpc_health_v1.Health_Check_FullMethodName: {name: "Check", who: anyone, public: true},
 		grpc_health_v1.Health_List_FullMethodName:  {name: "List", who: anyone, public: true},

@@ -62,6 +62,28 @@ func (s *vaultService) Connect(ctx context.Context, r *tokenvaultv1.ConnectReque
 	return resp, nil
 }
 
+// ConfirmConnection checks the provider itself: the request does not name it.
+func (s *vaultService) ConfirmConnection(ctx context.Context, r *tokenvaultv1.ConfirmConnectionRequest) (*tokenvaultv1.ConfirmConnectionResponse, error) {
+	caller := callerFrom(ctx)
+	result, err := s.vault.Confirm(ctx, vault.ConfirmRequest{
+		Confirmation: secret.New(r.GetConfirmation()),
+		Tenant:       caller.Tenant(),
+		Subject:      r.GetSubject(),
+		Allow: func(k vault.Key) error {
+			if !caller.MayUseProvider(k.Provider) {
+				return errForbidden
+			}
+			return nil
+		},
+	})
+	// On record is whom the caller has named, be it rightly or not.
+	noteFrom(ctx).set(vault.Key{Tenant: caller.Tenant(), Subject: cut(r.GetSubject(), 256), Provider: result.Key.Provider, Label: result.Key.Label}, "")
+	if err != nil {
+		return nil, err
+	}
+	return &tokenvaultv1.ConfirmConnectionResponse{Connection: connection(result.Connection)}, nil
+}
+
 func grantOf(g tokenvaultv1.ConnectGrant) (vault.ConnectGrant, error) {
 	switch g {
 	case tokenvaultv1.ConnectGrant_CONNECT_GRANT_UNSPECIFIED, tokenvaultv1.ConnectGrant_CONNECT_GRANT_AUTHORIZATION_CODE:

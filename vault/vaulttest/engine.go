@@ -1,6 +1,7 @@
 package vaulttest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,10 @@ type EngineConfig struct {
 	// Known are what the vault knows of the providers, for tests about
 	// definitions that are wrong. Nil: the Definitions.
 	Known map[string]provider.Definition
+	// Binding is how flows are bound. Empty: link.
+	Binding vault.Binding
+	// ReturnURLs are the return URLs that are allowed.
+	ReturnURLs []string
 	// WrapStore stands before the database, to make it fail. Nil: nothing.
 	WrapStore func(store.Store) store.Store
 	// Log gets what the vault logs. Nil: nothing does.
@@ -171,7 +176,7 @@ func (s Seat) newVault(ctx context.Context, c EngineConfig, transport http.Round
 	}
 	return vault.New(ctx, vault.Config{
 		Store: db, Keyring: keys, Providers: providers, PublicURL: enginePublicURL,
-		Binding: vault.BindingLink, Logger: log, Now: c.Now,
+		ReturnURLs: c.ReturnURLs, Binding: cmp.Or(c.Binding, vault.BindingLink), Logger: log, Now: c.Now,
 	})
 }
 
@@ -278,41 +283,49 @@ func (e *Engine) ConnectTo(r vault.ConnectRequest, account int) error {
 	if err != nil {
 		return err
 	}
-	return e.approve(r.Key.Provider, begun.Session, account)
+	_, err = e.approve(r.Key.Provider, begun.Session, account)
+	return err
 }
 
 // Approve opens a session's link, consents as one of the sandbox's accounts, and
 // comes back.
 func (e *Engine) Approve(session string, account int) error {
+	_, err := e.approve("acme", session, account)
+	return err
+}
+
+// Return is Approve for flows with a return URL, which it returns with what was
+// added to it.
+func (e *Engine) Return(session string, account int) (string, error) {
 	return e.approve("acme", session, account)
 }
 
-func (e *Engine) approve(providerName, session string, account int) error {
+func (e *Engine) approve(providerName, session string, account int) (string, error) {
 	ctx := e.t.Context()
 	opened, err := e.Vault.Authorize(ctx, providerName, session, secret.String{})
 	if err != nil {
-		return err
+		return "", err
 	}
 	form := url.Values{"decision": {"approve"}, "account": {strconv.Itoa(account)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, opened.Location, strings.NewReader(form.Encode()))
 	if err != nil {
-		return err
+		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := e.Sandbox.Transport().RoundTrip(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	back, err := resp.Location()
 	if err != nil {
 		page, _ := io.ReadAll(resp.Body) // in memory
-		return fmt.Errorf("the consent page answered with status %d: %w\n%s", resp.StatusCode, err, page)
+		return "", fmt.Errorf("the consent page answered with status %d: %w\n%s", resp.StatusCode, err, page)
 	}
 	q := back.Query()
-	_, err = e.Vault.Callback(ctx, vault.CallbackRequest{
+	result, err := e.Vault.Callback(ctx, vault.CallbackRequest{
 		Provider: providerName, State: q.Get("state"), Code: secret.New(q.Get("code")), Issuer: q.Get("iss"), FlowCookie: opened.FlowCookie,
 	})
-	return err
+	return result.Location, err
 }
 
 // MustConnect is Connect as Ada for many subjects at once, for tests that go on

@@ -29,9 +29,11 @@ type gridCaller struct {
 
 func oneOf(name string, names ...string) bool { return slices.Contains(names, name) }
 
-// namesNothing are RPCs whose requests name neither subject nor provider, and
-// namesProvider those that name a provider alone.
+// namesNothing are RPCs whose requests name neither subject nor provider,
+// namesSubject and namesProvider those that name one of them alone, and filters those
+// that may leave either out.
 func namesNothing(rpc string) bool  { return oneOf(rpc, "ListProviders", "VerifyAudit") }
+func namesSubject(rpc string) bool  { return oneOf(rpc, "ConfirmConnection") }
 func namesProvider(rpc string) bool { return oneOf(rpc, "RotateClientSecret") }
 func filters(rpc string) bool       { return oneOf(rpc, "ListConnections", "WatchConnections") }
 
@@ -63,7 +65,7 @@ func gridCallers() map[string]gridCaller {
 			func(c call) bool { return namesNothing(c.rpc) || namesProvider(c.rpc) && c.provider == "acme" },
 		},
 		"without RPCs":      {access.Rule{Tenant: "default", Providers: []string{"*"}, Subjects: []string{"*"}}, func(call) bool { return false }},
-		"without providers": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Subjects: []string{"*"}}, func(c call) bool { return namesNothing(c.rpc) || filters(c.rpc) && c.provider == "" }},
+		"without providers": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Subjects: []string{"*"}}, func(c call) bool { return namesNothing(c.rpc) || namesSubject(c.rpc) || filters(c.rpc) && c.provider == "" }},
 		"without subjects": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Providers: []string{"*"}}, func(c call) bool {
 			return namesNothing(c.rpc) || namesProvider(c.rpc) || filters(c.rpc) && c.subject == ""
 		}},

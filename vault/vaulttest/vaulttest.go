@@ -6,6 +6,7 @@ package vaulttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -47,6 +48,8 @@ type Config struct {
 	SubjectTokens *access.SubjectTokens
 	// ReturnURLs are the return URLs that are allowed.
 	ReturnURLs []string
+	// Binding is how flows are bound. Empty: link.
+	Binding vault.Binding
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
 	// an hour.
 	TokenLifetime time.Duration
@@ -219,7 +222,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	fatal(err)
 	s.Vault, err = vault.New(s.t.Context(), vault.Config{
 		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
-		Binding: vault.BindingLink, Logger: log, Now: s.Clock.Now,
+		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Logger: log, Now: s.Clock.Now,
 	})
 	fatal(err)
 	policy, err := access.NewPolicy(access.Config{

@@ -336,8 +336,10 @@ type ConnectRequest struct {
 	// Scopes to ask for, at most 100. Empty means those of the configuration.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Where the browser goes when the flow has ended, with `status=connected` or
-	// `status=error&reason=…` added to the query. It must be allowed by
-	// return_urls in the configuration. Empty means a page of the vault's own.
+	// `status=error&reason=…` added to the query; with binding: confirm,
+	// `status=confirm&confirmation=…`, for ConfirmConnection. It must be allowed by
+	// return_urls in the configuration. Empty means a page of the vault's own, which
+	// there is not with binding: confirm.
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// The account the person is expected to use (RFC 6749 leaves it out; OpenID
 	// Connect's login_hint). Passed on to the provider as it is.
@@ -440,8 +442,9 @@ func (x *ConnectRequest) GetGrant() ConnectGrant {
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The link for the person's browser. It works until expire_time, for one
-	// finished flow. Whoever has it can finish that flow: hand it to that person
-	// only. With a device code, where to enter it; with client credentials, empty.
+	// finished flow. With binding: link, whoever has it can finish that flow: hand it
+	// to that person only. With a device code, where to enter it; with client
+	// credentials, empty.
 	ConnectUrl string `protobuf:"bytes,1,opt,name=connect_url,json=connectUrl,proto3" json:"connect_url,omitempty"`
 	// The id of this flow. Treat it like the link.
 	Session string `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
@@ -521,6 +524,104 @@ func (x *ConnectResponse) GetConnection() *Connection {
 	return nil
 }
 
+type ConfirmConnectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the browser brought to return_url, as it is.
+	Confirmation string `protobuf:"bytes,1,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	// Whom the application has signed in in that browser.
+	Subject       string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConnectionRequest) Reset() {
+	*x = ConfirmConnectionRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConnectionRequest) ProtoMessage() {}
+
+func (x *ConfirmConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConnectionRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ConfirmConnectionRequest) GetConfirmation() string {
+	if x != nil {
+		return x.Confirmation
+	}
+	return ""
+}
+
+func (x *ConfirmConnectionRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+type ConfirmConnectionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConnectionResponse) Reset() {
+	*x = ConfirmConnectionResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConnectionResponse) ProtoMessage() {}
+
+func (x *ConfirmConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConnectionResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ConfirmConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 type GetCredentialsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// May be left out with a subject_token.
@@ -544,7 +645,7 @@ type GetCredentialsRequest struct {
 
 func (x *GetCredentialsRequest) Reset() {
 	*x = GetCredentialsRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[2]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +657,7 @@ func (x *GetCredentialsRequest) String() string {
 func (*GetCredentialsRequest) ProtoMessage() {}
 
 func (x *GetCredentialsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[2]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +670,7 @@ func (x *GetCredentialsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCredentialsRequest.ProtoReflect.Descriptor instead.
 func (*GetCredentialsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{2}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetCredentialsRequest) GetSubject() string {
@@ -642,7 +743,7 @@ type GetCredentialsResponse struct {
 
 func (x *GetCredentialsResponse) Reset() {
 	*x = GetCredentialsResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[3]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +755,7 @@ func (x *GetCredentialsResponse) String() string {
 func (*GetCredentialsResponse) ProtoMessage() {}
 
 func (x *GetCredentialsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[3]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +768,7 @@ func (x *GetCredentialsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCredentialsResponse.ProtoReflect.Descriptor instead.
 func (*GetCredentialsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{3}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetCredentialsResponse) GetCredential() isGetCredentialsResponse_Credential {
@@ -770,7 +871,7 @@ type APIKey struct {
 
 func (x *APIKey) Reset() {
 	*x = APIKey{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +883,7 @@ func (x *APIKey) String() string {
 func (*APIKey) ProtoMessage() {}
 
 func (x *APIKey) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[4]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +896,7 @@ func (x *APIKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use APIKey.ProtoReflect.Descriptor instead.
 func (*APIKey) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{4}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *APIKey) GetKey() string {
@@ -820,7 +921,7 @@ type OAuth2Token struct {
 
 func (x *OAuth2Token) Reset() {
 	*x = OAuth2Token{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +933,7 @@ func (x *OAuth2Token) String() string {
 func (*OAuth2Token) ProtoMessage() {}
 
 func (x *OAuth2Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[5]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +946,7 @@ func (x *OAuth2Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OAuth2Token.ProtoReflect.Descriptor instead.
 func (*OAuth2Token) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{5}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OAuth2Token) GetAccessToken() string {
@@ -880,7 +981,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +993,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[6]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1006,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{6}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Account) GetId() string {
@@ -960,7 +1061,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1073,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[7]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1086,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{7}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Connection) GetSubject() string {
@@ -1098,7 +1199,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1211,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[8]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1224,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{8}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetConnectionRequest) GetSubject() string {
@@ -1156,7 +1257,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1269,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[9]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1282,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{9}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -1209,7 +1310,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1322,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[10]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1335,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListConnectionsRequest) GetSubject() string {
@@ -1283,7 +1384,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1396,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[11]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1409,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -1337,7 +1438,7 @@ type RefreshConnectionRequest struct {
 
 func (x *RefreshConnectionRequest) Reset() {
 	*x = RefreshConnectionRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1450,7 @@ func (x *RefreshConnectionRequest) String() string {
 func (*RefreshConnectionRequest) ProtoMessage() {}
 
 func (x *RefreshConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[12]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1463,7 @@ func (x *RefreshConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshConnectionRequest.ProtoReflect.Descriptor instead.
 func (*RefreshConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RefreshConnectionRequest) GetSubject() string {
@@ -1395,7 +1496,7 @@ type RefreshConnectionResponse struct {
 
 func (x *RefreshConnectionResponse) Reset() {
 	*x = RefreshConnectionResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1508,7 @@ func (x *RefreshConnectionResponse) String() string {
 func (*RefreshConnectionResponse) ProtoMessage() {}
 
 func (x *RefreshConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[13]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1521,7 @@ func (x *RefreshConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshConnectionResponse.ProtoReflect.Descriptor instead.
 func (*RefreshConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RefreshConnectionResponse) GetConnection() *Connection {
@@ -1446,7 +1547,7 @@ type WatchConnectionsRequest struct {
 
 func (x *WatchConnectionsRequest) Reset() {
 	*x = WatchConnectionsRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1559,7 @@ func (x *WatchConnectionsRequest) String() string {
 func (*WatchConnectionsRequest) ProtoMessage() {}
 
 func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[14]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1572,7 @@ func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*WatchConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchConnectionsRequest) GetSubject() string {
@@ -1518,7 +1619,7 @@ type WatchConnectionsResponse struct {
 
 func (x *WatchConnectionsResponse) Reset() {
 	*x = WatchConnectionsResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1631,7 @@ func (x *WatchConnectionsResponse) String() string {
 func (*WatchConnectionsResponse) ProtoMessage() {}
 
 func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[15]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1644,7 @@ func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*WatchConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchConnectionsResponse) GetEvent() ConnectionEvent {
@@ -1586,7 +1687,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1699,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[16]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1712,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DisconnectRequest) GetSubject() string {
@@ -1647,7 +1748,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1760,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[17]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1773,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{17}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DisconnectResponse) GetRevocation() Revocation {
@@ -1704,7 +1805,7 @@ type SetAPIKeyRequest struct {
 
 func (x *SetAPIKeyRequest) Reset() {
 	*x = SetAPIKeyRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1817,7 @@ func (x *SetAPIKeyRequest) String() string {
 func (*SetAPIKeyRequest) ProtoMessage() {}
 
 func (x *SetAPIKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[18]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1830,7 @@ func (x *SetAPIKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAPIKeyRequest.ProtoReflect.Descriptor instead.
 func (*SetAPIKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{18}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetAPIKeyRequest) GetSubject() string {
@@ -1776,7 +1877,7 @@ type SetAPIKeyResponse struct {
 
 func (x *SetAPIKeyResponse) Reset() {
 	*x = SetAPIKeyResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1788,7 +1889,7 @@ func (x *SetAPIKeyResponse) String() string {
 func (*SetAPIKeyResponse) ProtoMessage() {}
 
 func (x *SetAPIKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[19]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1801,7 +1902,7 @@ func (x *SetAPIKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAPIKeyResponse.ProtoReflect.Descriptor instead.
 func (*SetAPIKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{19}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetAPIKeyResponse) GetConnection() *Connection {
@@ -1823,7 +1924,7 @@ type DeleteAPIKeyRequest struct {
 
 func (x *DeleteAPIKeyRequest) Reset() {
 	*x = DeleteAPIKeyRequest{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1936,7 @@ func (x *DeleteAPIKeyRequest) String() string {
 func (*DeleteAPIKeyRequest) ProtoMessage() {}
 
 func (x *DeleteAPIKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[20]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +1949,7 @@ func (x *DeleteAPIKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAPIKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAPIKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{20}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteAPIKeyRequest) GetSubject() string {
@@ -1882,7 +1983,7 @@ type DeleteAPIKeyResponse struct {
 
 func (x *DeleteAPIKeyResponse) Reset() {
 	*x = DeleteAPIKeyResponse{}
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +1995,7 @@ func (x *DeleteAPIKeyResponse) String() string {
 func (*DeleteAPIKeyResponse) ProtoMessage() {}
 
 func (x *DeleteAPIKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_vault_proto_msgTypes[21]
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2008,7 @@ func (x *DeleteAPIKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAPIKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteAPIKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{21}
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteAPIKeyResponse) GetConnection() *Connection {
@@ -1945,6 +2046,13 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\tuser_code\x18\x04 \x01(\tR\buserCode\x129\n" +
 	"\n" +
 	"connection\x18\x05 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
+	"connection\"]\n" +
+	"\x18ConfirmConnectionRequest\x12'\n" +
+	"\fconfirmation\x18\x01 \x01(\tB\x03\x80\x01\x01R\fconfirmation\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\"V\n" +
+	"\x19ConfirmConnectionResponse\x129\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
 	"connection\"\xe5\x01\n" +
 	"\x15GetCredentialsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
@@ -2107,9 +2215,10 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REVOCATION_REVOKED\x10\x01\x12\x1c\n" +
 	"\x18REVOCATION_NOT_SUPPORTED\x10\x02\x12\x15\n" +
-	"\x11REVOCATION_FAILED\x10\x032\xc0\x06\n" +
+	"\x11REVOCATION_FAILED\x10\x032\xa8\a\n" +
 	"\fVaultService\x12H\n" +
-	"\aConnect\x12\x1d.tokenvault.v1.ConnectRequest\x1a\x1e.tokenvault.v1.ConnectResponse\x12]\n" +
+	"\aConnect\x12\x1d.tokenvault.v1.ConnectRequest\x1a\x1e.tokenvault.v1.ConnectResponse\x12f\n" +
+	"\x11ConfirmConnection\x12'.tokenvault.v1.ConfirmConnectionRequest\x1a(.tokenvault.v1.ConfirmConnectionResponse\x12]\n" +
 	"\x0eGetCredentials\x12$.tokenvault.v1.GetCredentialsRequest\x1a%.tokenvault.v1.GetCredentialsResponse\x12f\n" +
 	"\x11RefreshConnection\x12'.tokenvault.v1.RefreshConnectionRequest\x1a(.tokenvault.v1.RefreshConnectionResponse\x12Z\n" +
 	"\rGetConnection\x12#.tokenvault.v1.GetConnectionRequest\x1a$.tokenvault.v1.GetConnectionResponse\x12`\n" +
@@ -2133,7 +2242,7 @@ func file_tokenvault_v1_vault_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_tokenvault_v1_vault_proto_goTypes = []any{
 	(ConnectGrant)(0),                 // 0: tokenvault.v1.ConnectGrant
 	(CredentialSource)(0),             // 1: tokenvault.v1.CredentialSource
@@ -2142,89 +2251,94 @@ var file_tokenvault_v1_vault_proto_goTypes = []any{
 	(Revocation)(0),                   // 4: tokenvault.v1.Revocation
 	(*ConnectRequest)(nil),            // 5: tokenvault.v1.ConnectRequest
 	(*ConnectResponse)(nil),           // 6: tokenvault.v1.ConnectResponse
-	(*GetCredentialsRequest)(nil),     // 7: tokenvault.v1.GetCredentialsRequest
-	(*GetCredentialsResponse)(nil),    // 8: tokenvault.v1.GetCredentialsResponse
-	(*APIKey)(nil),                    // 9: tokenvault.v1.APIKey
-	(*OAuth2Token)(nil),               // 10: tokenvault.v1.OAuth2Token
-	(*Account)(nil),                   // 11: tokenvault.v1.Account
-	(*Connection)(nil),                // 12: tokenvault.v1.Connection
-	(*GetConnectionRequest)(nil),      // 13: tokenvault.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),     // 14: tokenvault.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),    // 15: tokenvault.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),   // 16: tokenvault.v1.ListConnectionsResponse
-	(*RefreshConnectionRequest)(nil),  // 17: tokenvault.v1.RefreshConnectionRequest
-	(*RefreshConnectionResponse)(nil), // 18: tokenvault.v1.RefreshConnectionResponse
-	(*WatchConnectionsRequest)(nil),   // 19: tokenvault.v1.WatchConnectionsRequest
-	(*WatchConnectionsResponse)(nil),  // 20: tokenvault.v1.WatchConnectionsResponse
-	(*DisconnectRequest)(nil),         // 21: tokenvault.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),        // 22: tokenvault.v1.DisconnectResponse
-	(*SetAPIKeyRequest)(nil),          // 23: tokenvault.v1.SetAPIKeyRequest
-	(*SetAPIKeyResponse)(nil),         // 24: tokenvault.v1.SetAPIKeyResponse
-	(*DeleteAPIKeyRequest)(nil),       // 25: tokenvault.v1.DeleteAPIKeyRequest
-	(*DeleteAPIKeyResponse)(nil),      // 26: tokenvault.v1.DeleteAPIKeyResponse
-	nil,                               // 27: tokenvault.v1.ConnectRequest.ParamsEntry
-	nil,                               // 28: tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	nil,                               // 29: tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	nil,                               // 30: tokenvault.v1.Connection.MetadataEntry
-	nil,                               // 31: tokenvault.v1.SetAPIKeyRequest.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 32: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 33: google.protobuf.Duration
+	(*ConfirmConnectionRequest)(nil),  // 7: tokenvault.v1.ConfirmConnectionRequest
+	(*ConfirmConnectionResponse)(nil), // 8: tokenvault.v1.ConfirmConnectionResponse
+	(*GetCredentialsRequest)(nil),     // 9: tokenvault.v1.GetCredentialsRequest
+	(*GetCredentialsResponse)(nil),    // 10: tokenvault.v1.GetCredentialsResponse
+	(*APIKey)(nil),                    // 11: tokenvault.v1.APIKey
+	(*OAuth2Token)(nil),               // 12: tokenvault.v1.OAuth2Token
+	(*Account)(nil),                   // 13: tokenvault.v1.Account
+	(*Connection)(nil),                // 14: tokenvault.v1.Connection
+	(*GetConnectionRequest)(nil),      // 15: tokenvault.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),     // 16: tokenvault.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),    // 17: tokenvault.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),   // 18: tokenvault.v1.ListConnectionsResponse
+	(*RefreshConnectionRequest)(nil),  // 19: tokenvault.v1.RefreshConnectionRequest
+	(*RefreshConnectionResponse)(nil), // 20: tokenvault.v1.RefreshConnectionResponse
+	(*WatchConnectionsRequest)(nil),   // 21: tokenvault.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),  // 22: tokenvault.v1.WatchConnectionsResponse
+	(*DisconnectRequest)(nil),         // 23: tokenvault.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),        // 24: tokenvault.v1.DisconnectResponse
+	(*SetAPIKeyRequest)(nil),          // 25: tokenvault.v1.SetAPIKeyRequest
+	(*SetAPIKeyResponse)(nil),         // 26: tokenvault.v1.SetAPIKeyResponse
+	(*DeleteAPIKeyRequest)(nil),       // 27: tokenvault.v1.DeleteAPIKeyRequest
+	(*DeleteAPIKeyResponse)(nil),      // 28: tokenvault.v1.DeleteAPIKeyResponse
+	nil,                               // 29: tokenvault.v1.ConnectRequest.ParamsEntry
+	nil,                               // 30: tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	nil,                               // 31: tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	nil,                               // 32: tokenvault.v1.Connection.MetadataEntry
+	nil,                               // 33: tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 35: google.protobuf.Duration
 }
 var file_tokenvault_v1_vault_proto_depIdxs = []int32{
-	27, // 0: tokenvault.v1.ConnectRequest.params:type_name -> tokenvault.v1.ConnectRequest.ParamsEntry
+	29, // 0: tokenvault.v1.ConnectRequest.params:type_name -> tokenvault.v1.ConnectRequest.ParamsEntry
 	0,  // 1: tokenvault.v1.ConnectRequest.grant:type_name -> tokenvault.v1.ConnectGrant
-	32, // 2: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 3: tokenvault.v1.ConnectResponse.connection:type_name -> tokenvault.v1.Connection
-	33, // 4: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
-	10, // 5: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
-	9,  // 6: tokenvault.v1.GetCredentialsResponse.api_key:type_name -> tokenvault.v1.APIKey
-	32, // 7: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 8: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	29, // 9: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	11, // 10: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
-	1,  // 11: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
-	2,  // 12: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
-	32, // 13: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	32, // 14: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	32, // 15: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
-	32, // 16: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 17: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
-	30, // 18: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
-	12, // 19: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	2,  // 20: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
-	12, // 21: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
-	12, // 22: tokenvault.v1.RefreshConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	2,  // 23: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
-	3,  // 24: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
-	12, // 25: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
-	32, // 26: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
-	4,  // 27: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
-	31, // 28: tokenvault.v1.SetAPIKeyRequest.params:type_name -> tokenvault.v1.SetAPIKeyRequest.ParamsEntry
-	12, // 29: tokenvault.v1.SetAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
-	12, // 30: tokenvault.v1.DeleteAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
-	5,  // 31: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
-	7,  // 32: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
-	17, // 33: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
-	13, // 34: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
-	15, // 35: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
-	19, // 36: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
-	21, // 37: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
-	23, // 38: tokenvault.v1.VaultService.SetAPIKey:input_type -> tokenvault.v1.SetAPIKeyRequest
-	25, // 39: tokenvault.v1.VaultService.DeleteAPIKey:input_type -> tokenvault.v1.DeleteAPIKeyRequest
-	6,  // 40: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
-	8,  // 41: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
-	18, // 42: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
-	14, // 43: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
-	16, // 44: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
-	20, // 45: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
-	22, // 46: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
-	24, // 47: tokenvault.v1.VaultService.SetAPIKey:output_type -> tokenvault.v1.SetAPIKeyResponse
-	26, // 48: tokenvault.v1.VaultService.DeleteAPIKey:output_type -> tokenvault.v1.DeleteAPIKeyResponse
-	40, // [40:49] is the sub-list for method output_type
-	31, // [31:40] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	34, // 2: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 3: tokenvault.v1.ConnectResponse.connection:type_name -> tokenvault.v1.Connection
+	14, // 4: tokenvault.v1.ConfirmConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	35, // 5: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
+	12, // 6: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
+	11, // 7: tokenvault.v1.GetCredentialsResponse.api_key:type_name -> tokenvault.v1.APIKey
+	34, // 8: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 9: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	31, // 10: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	13, // 11: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
+	1,  // 12: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
+	2,  // 13: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
+	34, // 14: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	34, // 15: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	34, // 16: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
+	34, // 17: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 18: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
+	32, // 19: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
+	14, // 20: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	2,  // 21: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	14, // 22: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
+	14, // 23: tokenvault.v1.RefreshConnectionResponse.connection:type_name -> tokenvault.v1.Connection
+	2,  // 24: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
+	3,  // 25: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
+	14, // 26: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
+	34, // 27: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
+	4,  // 28: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
+	33, // 29: tokenvault.v1.SetAPIKeyRequest.params:type_name -> tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	14, // 30: tokenvault.v1.SetAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
+	14, // 31: tokenvault.v1.DeleteAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
+	5,  // 32: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
+	7,  // 33: tokenvault.v1.VaultService.ConfirmConnection:input_type -> tokenvault.v1.ConfirmConnectionRequest
+	9,  // 34: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
+	19, // 35: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
+	15, // 36: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
+	17, // 37: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
+	21, // 38: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
+	23, // 39: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
+	25, // 40: tokenvault.v1.VaultService.SetAPIKey:input_type -> tokenvault.v1.SetAPIKeyRequest
+	27, // 41: tokenvault.v1.VaultService.DeleteAPIKey:input_type -> tokenvault.v1.DeleteAPIKeyRequest
+	6,  // 42: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
+	8,  // 43: tokenvault.v1.VaultService.ConfirmConnection:output_type -> tokenvault.v1.ConfirmConnectionResponse
+	10, // 44: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
+	20, // 45: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
+	16, // 46: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
+	18, // 47: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
+	22, // 48: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
+	24, // 49: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
+	26, // 50: tokenvault.v1.VaultService.SetAPIKey:output_type -> tokenvault.v1.SetAPIKeyResponse
+	28, // 51: tokenvault.v1.VaultService.DeleteAPIKey:output_type -> tokenvault.v1.DeleteAPIKeyResponse
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_vault_proto_init() }
@@ -2232,7 +2346,7 @@ func file_tokenvault_v1_vault_proto_init() {
 	if File_tokenvault_v1_vault_proto != nil {
 		return
 	}
-	file_tokenvault_v1_vault_proto_msgTypes[3].OneofWrappers = []any{
+	file_tokenvault_v1_vault_proto_msgTypes[5].OneofWrappers = []any{
 		(*GetCredentialsResponse_Oauth2)(nil),
 		(*GetCredentialsResponse_ApiKey)(nil),
 	}
@@ -2242,7 +2356,7 @@ func file_tokenvault_v1_vault_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_vault_proto_rawDesc), len(file_tokenvault_v1_vault_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	VaultService_Connect_FullMethodName           = "/tokenvault.v1.VaultService/Connect"
+	VaultService_ConfirmConnection_FullMethodName = "/tokenvault.v1.VaultService/ConfirmConnection"
 	VaultService_GetCredentials_FullMethodName    = "/tokenvault.v1.VaultService/GetCredentials"
 	VaultService_RefreshConnection_FullMethodName = "/tokenvault.v1.VaultService/RefreshConnection"
 	VaultService_GetConnection_FullMethodName     = "/tokenvault.v1.VaultService/GetConnection"
@@ -57,6 +58,23 @@ type VaultServiceClient interface {
 	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
+	// ConfirmConnection finishes a flow where the vault binds flows by confirmation
+	// (binding: confirm, the default). There the person comes back to return_url
+	// with `status=confirm&confirmation=…` in the query, and nothing is connected
+	// yet. The application calls this with the confirmation and with the subject
+	// that it has signed in in that browser, never with one that the query or the
+	// link names: only if that is the subject of Connect, the account is connected.
+	// If it is not, nothing is connected, and the link does not work any more.
+	//
+	// A confirmation works once, and as long as its link. An application does well
+	// to put a value of its own into return_url, bound to the browser's session, and
+	// to compare it first.
+	//
+	// Errors: SESSION_WRONG_SUBJECT, SESSION_USED, SESSION_EXPIRED,
+	// ACCOUNT_MISMATCH (another account than the connection's), AUTHORIZATION_FAILED
+	// and PROVIDER_UNAVAILABLE (the link may be opened again),
+	// PROVIDER_MISCONFIGURED, INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	ConfirmConnection(ctx context.Context, in *ConfirmConnectionRequest, opts ...grpc.CallOption) (*ConfirmConnectionResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
 	// to end is refreshed first, once for all who ask. There is no HTTP route to
 	// it: credentials leave the vault over its authenticated gRPC listener alone.
@@ -130,6 +148,16 @@ func (c *vaultServiceClient) Connect(ctx context.Context, in *ConnectRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConnectResponse)
 	err := c.cc.Invoke(ctx, VaultService_Connect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) ConfirmConnection(ctx context.Context, in *ConfirmConnectionRequest, opts ...grpc.CallOption) (*ConfirmConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmConnectionResponse)
+	err := c.cc.Invoke(ctx, VaultService_ConfirmConnection_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +273,23 @@ type VaultServiceServer interface {
 	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
+	// ConfirmConnection finishes a flow where the vault binds flows by confirmation
+	// (binding: confirm, the default). There the person comes back to return_url
+	// with `status=confirm&confirmation=…` in the query, and nothing is connected
+	// yet. The application calls this with the confirmation and with the subject
+	// that it has signed in in that browser, never with one that the query or the
+	// link names: only if that is the subject of Connect, the account is connected.
+	// If it is not, nothing is connected, and the link does not work any more.
+	//
+	// A confirmation works once, and as long as its link. An application does well
+	// to put a value of its own into return_url, bound to the browser's session, and
+	// to compare it first.
+	//
+	// Errors: SESSION_WRONG_SUBJECT, SESSION_USED, SESSION_EXPIRED,
+	// ACCOUNT_MISMATCH (another account than the connection's), AUTHORIZATION_FAILED
+	// and PROVIDER_UNAVAILABLE (the link may be opened again),
+	// PROVIDER_MISCONFIGURED, INVALID_ARGUMENT, CALLER_FORBIDDEN.
+	ConfirmConnection(context.Context, *ConfirmConnectionRequest) (*ConfirmConnectionResponse, error)
 	// GetCredentials returns a credential that works now. A token that is about
 	// to end is refreshed first, once for all who ask. There is no HTTP route to
 	// it: credentials leave the vault over its authenticated gRPC listener alone.
@@ -317,6 +362,9 @@ type UnimplementedVaultServiceServer struct{}
 func (UnimplementedVaultServiceServer) Connect(context.Context, *ConnectRequest) (*ConnectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Connect not implemented")
 }
+func (UnimplementedVaultServiceServer) ConfirmConnection(context.Context, *ConfirmConnectionRequest) (*ConfirmConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmConnection not implemented")
+}
 func (UnimplementedVaultServiceServer) GetCredentials(context.Context, *GetCredentialsRequest) (*GetCredentialsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCredentials not implemented")
 }
@@ -376,6 +424,24 @@ func _VaultService_Connect_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VaultServiceServer).Connect(ctx, req.(*ConnectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_ConfirmConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ConfirmConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ConfirmConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ConfirmConnection(ctx, req.(*ConfirmConnectionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -527,6 +593,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Connect",
 			Handler:    _VaultService_Connect_Handler,
+		},
+		{
+			MethodName: "ConfirmConnection",
+			Handler:    _VaultService_ConfirmConnection_Handler,
 		},
 		{
 			MethodName: "GetCredentials",

@@ -134,6 +134,8 @@ const (
 	Session_STATE_REDEEMING Session_State = 2
 	// A flow was finished: never again.
 	Session_STATE_USED Session_State = 3
+	// A code is held until the host application has confirmed whose it is.
+	Session_STATE_CONFIRMING Session_State = 4
 )
 
 // Enum value maps for Session_State.
@@ -143,12 +145,14 @@ var (
 		1: "STATE_OPEN",
 		2: "STATE_REDEEMING",
 		3: "STATE_USED",
+		4: "STATE_CONFIRMING",
 	}
 	Session_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"STATE_OPEN":        1,
 		"STATE_REDEEMING":   2,
 		"STATE_USED":        3,
+		"STATE_CONFIRMING":  4,
 	}
 )
 
@@ -237,7 +241,7 @@ func (x Change_Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Event.Descriptor instead.
 func (Change_Event) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -1130,6 +1134,86 @@ func (x *Flow) GetUsed() bool {
 	return false
 }
 
+// Confirmation holds the code of a callback until the host application has
+// confirmed, by the one-time value that this record lies under, whose it is.
+type Confirmation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Store key of the session.
+	Session      []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Code         string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	CodeVerifier string                 `protobuf:"bytes,3,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
+	ExpireTime   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// It has come, rightly or wrongly: never again. The code is gone.
+	Used          bool `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirmation) Reset() {
+	*x = Confirmation{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirmation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirmation) ProtoMessage() {}
+
+func (x *Confirmation) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
+func (*Confirmation) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Confirmation) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *Confirmation) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Confirmation) GetCodeVerifier() string {
+	if x != nil {
+		return x.CodeVerifier
+	}
+	return ""
+}
+
+func (x *Confirmation) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Confirmation) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
 // Due is an entry in the index of connections to be looked at: its store key
 // holds the provider, the time, and the connection's store key.
 type Due struct {
@@ -1142,7 +1226,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1238,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1251,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -1195,7 +1279,7 @@ type RevocationRequest struct {
 
 func (x *RevocationRequest) Reset() {
 	*x = RevocationRequest{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1291,7 @@ func (x *RevocationRequest) String() string {
 func (*RevocationRequest) ProtoMessage() {}
 
 func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1304,7 @@ func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
 func (*RevocationRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevocationRequest) GetKey() *ConnectionKey {
@@ -1281,7 +1365,7 @@ type ClientSecret struct {
 
 func (x *ClientSecret) Reset() {
 	*x = ClientSecret{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1377,7 @@ func (x *ClientSecret) String() string {
 func (*ClientSecret) ProtoMessage() {}
 
 func (x *ClientSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1390,7 @@ func (x *ClientSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret.ProtoReflect.Descriptor instead.
 func (*ClientSecret) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ClientSecret) GetCurrent() string {
@@ -1352,7 +1436,7 @@ type DeviceFlow struct {
 
 func (x *DeviceFlow) Reset() {
 	*x = DeviceFlow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1448,7 @@ func (x *DeviceFlow) String() string {
 func (*DeviceFlow) ProtoMessage() {}
 
 func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1461,7 @@ func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFlow.ProtoReflect.Descriptor instead.
 func (*DeviceFlow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeviceFlow) GetSession() []byte {
@@ -1424,7 +1508,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1520,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1533,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Change) GetEvent() Change_Event {
@@ -1491,7 +1575,7 @@ type Disconnection struct {
 
 func (x *Disconnection) Reset() {
 	*x = Disconnection{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1587,7 @@ func (x *Disconnection) String() string {
 func (*Disconnection) ProtoMessage() {}
 
 func (x *Disconnection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1600,7 @@ func (x *Disconnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
 func (*Disconnection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
@@ -1536,7 +1620,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1632,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1645,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1582,7 +1666,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1678,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1691,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AuditHead) GetSequence() uint64 {
@@ -1634,7 +1718,7 @@ type ClientSecret_Former struct {
 
 func (x *ClientSecret_Former) Reset() {
 	*x = ClientSecret_Former{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[23]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1730,7 @@ func (x *ClientSecret_Former) String() string {
 func (*ClientSecret_Former) ProtoMessage() {}
 
 func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[23]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1743,7 @@ func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret_Former.ProtoReflect.Descriptor instead.
 func (*ClientSecret_Former) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12, 0}
 }
 
 func (x *ClientSecret_Former) GetSecret() string {
@@ -1766,7 +1850,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xd9\x04\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xef\x04\n" +
 	"\aSession\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12\x1d\n" +
@@ -1785,14 +1869,15 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	" \x03(\v2*.tokenvault.storage.v1.Session.ParamsEntryR\x06params\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"S\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"i\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"STATE_OPEN\x10\x01\x12\x13\n" +
 	"\x0fSTATE_REDEEMING\x10\x02\x12\x0e\n" +
 	"\n" +
-	"STATE_USED\x10\x03\"\xdc\x01\n" +
+	"STATE_USED\x10\x03\x12\x14\n" +
+	"\x10STATE_CONFIRMING\x10\x04\"\xdc\x01\n" +
 	"\x04Flow\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12#\n" +
@@ -1800,7 +1885,14 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rcode_verifier\x18\x04 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04used\x18\x06 \x01(\bR\x04used\"%\n" +
+	"\x04used\x18\x06 \x01(\bR\x04used\"\xbc\x01\n" +
+	"\fConfirmation\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x17\n" +
+	"\x04code\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04code\x12(\n" +
+	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x12\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\"%\n" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
@@ -1872,7 +1964,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -1887,71 +1979,73 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Account)(nil),               // 10: tokenvault.storage.v1.Account
 	(*Session)(nil),               // 11: tokenvault.storage.v1.Session
 	(*Flow)(nil),                  // 12: tokenvault.storage.v1.Flow
-	(*Due)(nil),                   // 13: tokenvault.storage.v1.Due
-	(*RevocationRequest)(nil),     // 14: tokenvault.storage.v1.RevocationRequest
-	(*ClientSecret)(nil),          // 15: tokenvault.storage.v1.ClientSecret
-	(*DeviceFlow)(nil),            // 16: tokenvault.storage.v1.DeviceFlow
-	(*Change)(nil),                // 17: tokenvault.storage.v1.Change
-	(*Disconnection)(nil),         // 18: tokenvault.storage.v1.Disconnection
-	(*Usage)(nil),                 // 19: tokenvault.storage.v1.Usage
-	(*AuditHead)(nil),             // 20: tokenvault.storage.v1.AuditHead
-	nil,                           // 21: tokenvault.storage.v1.Connection.MetadataEntry
-	nil,                           // 22: tokenvault.storage.v1.APIKey.ParamsEntry
-	nil,                           // 23: tokenvault.storage.v1.Grant.ParamsEntry
-	nil,                           // 24: tokenvault.storage.v1.Grant.ToldMetadataEntry
-	nil,                           // 25: tokenvault.storage.v1.Session.ParamsEntry
-	nil,                           // 26: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*ClientSecret_Former)(nil),   // 27: tokenvault.storage.v1.ClientSecret.Former
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*Confirmation)(nil),          // 13: tokenvault.storage.v1.Confirmation
+	(*Due)(nil),                   // 14: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 15: tokenvault.storage.v1.RevocationRequest
+	(*ClientSecret)(nil),          // 16: tokenvault.storage.v1.ClientSecret
+	(*DeviceFlow)(nil),            // 17: tokenvault.storage.v1.DeviceFlow
+	(*Change)(nil),                // 18: tokenvault.storage.v1.Change
+	(*Disconnection)(nil),         // 19: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 20: tokenvault.storage.v1.Usage
+	(*AuditHead)(nil),             // 21: tokenvault.storage.v1.AuditHead
+	nil,                           // 22: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 23: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 24: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 25: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 26: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 27: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*ClientSecret_Former)(nil),   // 28: tokenvault.storage.v1.ClientSecret.Former
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	28, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	29, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	28, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	28, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	29, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	29, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	21, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	22, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	28, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	28, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	29, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	29, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	28, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	22, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	28, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	28, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	28, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	28, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	29, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	23, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	29, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	29, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	29, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	29, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	23, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
-	24, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	24, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	25, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	28, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	28, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	25, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	28, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 30: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	28, // 31: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	26, // 32: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	27, // 33: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
-	28, // 34: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	28, // 35: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 36: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	28, // 37: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	6,  // 38: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	28, // 39: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	28, // 40: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	28, // 41: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	29, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	26, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	29, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 30: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 31: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	29, // 32: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	27, // 33: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	28, // 34: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	29, // 35: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	29, // 36: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 37: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	29, // 38: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 39: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	29, // 40: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	29, // 41: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	29, // 42: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -1965,7 +2059,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
