@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/server"
 )
 
@@ -52,7 +53,9 @@ func serve(cmd *cobra.Command, c *config.Config, log *slog.Logger) error {
 	for _, p := range s.vault.ListProviders(nil) {
 		providers = append(providers, p.Name)
 	}
-	log.Warn("binding is link: whoever has a link can finish its flow; use it for development")
+	if c.Binding == vault.BindingLink {
+		log.Warn("binding is link: whoever has a link can finish its flow; use it for development")
+	}
 	log.Info("serving",
 		slog.String("grpc", grpcListener.Addr().String()),
 		slog.String("http", httpListener.Addr().String()),

@@ -64,8 +64,10 @@ func gridCallers() map[string]gridCaller {
 			access.Rule{Tenant: "default", RPCs: []string{"ListProviders", "VerifyAudit", "RotateClientSecret"}, Providers: []string{"acme"}},
 			func(c call) bool { return namesNothing(c.rpc) || namesProvider(c.rpc) && c.provider == "acme" },
 		},
-		"without RPCs":      {access.Rule{Tenant: "default", Providers: []string{"*"}, Subjects: []string{"*"}}, func(call) bool { return false }},
-		"without providers": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Subjects: []string{"*"}}, func(c call) bool { return namesNothing(c.rpc) || namesSubject(c.rpc) || filters(c.rpc) && c.provider == "" }},
+		"without RPCs": {access.Rule{Tenant: "default", Providers: []string{"*"}, Subjects: []string{"*"}}, func(call) bool { return false }},
+		"without providers": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Subjects: []string{"*"}}, func(c call) bool {
+			return namesNothing(c.rpc) || namesSubject(c.rpc) || filters(c.rpc) && c.provider == ""
+		}},
 		"without subjects": {access.Rule{Tenant: "default", RPCs: []string{"*"}, Providers: []string{"*"}}, func(c call) bool {
 			return namesNothing(c.rpc) || namesProvider(c.rpc) || filters(c.rpc) && c.subject == ""
 		}},

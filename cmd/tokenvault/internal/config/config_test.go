@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 )
 
@@ -93,6 +94,16 @@ func TestAGoodConfigurationIsRead(t *testing.T) {
 	}
 }
 
+func TestFlowsAreConfirmedWhereNothingElseIsWritten(t *testing.T) {
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(strings.Replace(good, "binding: link\n", "", 1)), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Binding != vault.BindingConfirm {
+		t.Errorf("binding = %q, want confirm", c.Binding)
+	}
+}
+
 func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
@@ -147,7 +158,8 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"empty variable", "env:SECRET", "env:EMPTY", ":12: providers.mailchimp.client_secret: the environment variable EMPTY is empty"},
 		{"provider that is not in the catalogue", "  mailchimp:\n    client_id: \"1\"", "  malchimp:\n    client_id: \"1\"", `:10: providers.malchimp: "malchimp" is not in the catalogue, which has mailchimp; for a provider of your own`},
 		{"provider in capitals", "  mailchimp:\n    client_id: \"1\"", "  Mailchimp:\n    client_id: \"1\"", ":10: providers.Mailchimp: a name has 1 to 63 of a-z"},
-		{"other binding", "binding: link", "binding: login", ":7: binding: write `binding: link`"},
+		{"unknown binding", "binding: link", "binding: open", ":7: binding: write confirm"},
+		{"nowhere to confirm", "binding: link\nreturn_urls: [\"https://app.example.com/connected\", \"https://app.example.com/done/*\"]", "binding: confirm", ":1: return_urls: is missing: with binding: confirm"},
 		{"star in a host", "https://app.example.com/done/*", "https://app.example.com*", ":8: return_urls.1: the * must come after the host"},
 		{"return URL without TLS", "https://app.example.com/connected", "http://app.example.com/connected", ":8: return_urls.0: https"},
 		{"unset variable", "env:SECRET", "env:OTHER", ":12: providers.mailchimp.client_secret: the environment variable OTHER is not set"},

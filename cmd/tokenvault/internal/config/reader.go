@@ -69,12 +69,8 @@ func (r *reader) read(f file) *Config {
 	}
 	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress)
 	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
-	for i, entry := range f.ReturnURLs {
-		if err := vault.CheckReturnURLPattern(entry); err != nil {
-			r.fail([]string{"return_urls", strconv.Itoa(i)}, "%v", err)
-		}
-	}
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
+	r.returnURLs(c)
 	c.Access = r.access(f)
 	return c
 }
@@ -130,10 +126,31 @@ func (r *reader) path(value string) string {
 }
 
 func (r *reader) binding(value string) vault.Binding {
-	if value != string(vault.BindingLink) {
-		r.fail([]string{"binding"}, "write `binding: link` to say that whoever has a link may finish its flow; it is the only mode yet")
+	switch binding := vault.Binding(value); binding {
+	case "":
+		return vault.BindingConfirm
+	case vault.BindingConfirm, vault.BindingLink:
+		return binding
 	}
-	return vault.Binding(value)
+	r.fail([]string{"binding"}, "write confirm, which holds where nothing is written, or link, for development: whoever has a link may then finish its flow")
+	return ""
+}
+
+// returnURLs checks the list, which must not be empty where people have to come
+// back to the application.
+func (r *reader) returnURLs(c *Config) {
+	path := []string{"return_urls"}
+	for i, entry := range c.ReturnURLs {
+		if err := vault.CheckReturnURLPattern(entry); err != nil {
+			r.fail(append(path, strconv.Itoa(i)), "%v", err)
+		}
+	}
+	hasLinks := slices.ContainsFunc(c.Providers, func(p provider.Config) bool {
+		return p.ClientID != "" && slices.Contains(p.Definition.GrantTypes(), string(provider.GrantAuthorizationCode))
+	})
+	if c.Binding == vault.BindingConfirm && len(c.ReturnURLs) == 0 && hasLinks {
+		r.fail(path, "is missing: with binding: confirm, people come back to a page of your application; list it, such as \"https://app.example.com/connected\", or \"http://127.0.0.1/*\" for `tokenvault connect --wait`")
+	}
 }
 
 func (r *reader) masterKey(ref string) (key keyring.MasterKey, source string) {
