@@ -20,6 +20,9 @@
 //	                                                                |
 //	   refreshed ahead of its end, once for all who ask <-----------+
 //
+// With BindingConfirm, a callback does not go as far: it holds its code, and Confirm
+// redeems it, once the host application has said who came back.
+//
 // There are two more ways to a candidate. With a device code the person consents
 // somewhere else, and the background asks the provider whether they have. With
 // client credentials there is no person: Connect asks the provider at once.
@@ -63,8 +66,8 @@
 // # Promises
 //
 // Everything is checked before a code is redeemed: the state (one use), the
-// browser that brings it, the provider it belongs to, the issuer, the session, and
-// that nobody has disconnected since. Tokens are stored before anything else is
+// browser that brings it, the provider it belongs to, the issuer, the session, whose
+// flow it is, and that nobody has disconnected since. Tokens are stored before anything else is
 // done with them. Nothing cuts a request with a code or a refresh token short but
 // its own time limit. No failure of the provider marks a connection as in need of
 // its person: only the provider's word that the grant is dead, its end where there

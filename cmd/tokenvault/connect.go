@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +22,11 @@ func newConnect() *cobra.Command {
 link works for 10 minutes, for one finished flow. Hand it to that person only. With
 --wait it waits until the person has finished, and prints whose account it is.
 
+Where the vault binds flows by confirmation, --wait has the browser come back to this
+terminal, and confirms that SUBJECT is who sits before it; the link is to be opened on
+this machine then. return_urls in the vault's configuration must have
+"http://127.0.0.1/*". With --return-url an application confirms.
+
 With --device it shows a code in place of a link, for a person at this terminal to
 enter on any device, and waits. With --client-credentials it connects at once.`,
 		Example: "  tokenvault connect --wait alice mailchimp\n  tokenvault connect --param shop=acme alice shopify",
@@ -33,6 +38,7 @@ enter on any device, and waits. With --client-credentials it connects at once.`,
 			}
 			c.name = nameOf(c.req.Subject, c.req.Provider, c.req.Label)
 			c.again = commandLine(cmd, args)
+			c.againWaiting = hint("connect", "--wait") + strings.TrimPrefix(c.again, hint("connect"))
 			c.out, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			c.wait = (c.wait || c.grant.device) && !c.grant.clientCredentials
 			if c.wait {
@@ -60,8 +66,11 @@ type connectCommand struct {
 	grant    grantFlags
 	name     connectionName
 	wait     bool
-	again    string // the command line itself
-	out, log io.Writer
+	terminal *terminal // nil: the person does not come back to it
+	again    string    // the command line itself
+	// againWaiting is the command line with --wait.
+	againWaiting string
+	out, log     io.Writer
 }
 
 // connect begins a flow and prints its link.
@@ -69,7 +78,7 @@ func (c *connectCommand) connect(ctx context.Context, vault tokenvaultv1.VaultSe
 	if !c.client.json && !c.grant.clientCredentials {
 		c.tellWhatIsThere(ctx, vault)
 	}
-	resp, err := vault.Connect(ctx, &c.req)
+	resp, err := c.begin(ctx, vault)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +104,9 @@ func (c *connectCommand) tellWhatIsThere(ctx context.Context, vault tokenvaultv1
 // connectAndWait begins to watch before there is a link, so that nothing that the
 // person does is missed.
 func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.VaultServiceClient) error {
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer func() { c.terminal.close() }()
 	var link *tokenvaultv1.ConnectResponse
 	watch := &tokenvaultv1.WatchConnectionsRequest{Subject: c.req.GetSubject(), Provider: c.req.GetProvider()}
 	err := c.client.follow(waiting, vault, watch, c.log, func(change *tokenvaultv1.WatchConnectionsResponse) (err error) {
@@ -104,7 +114,7 @@ func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.
 			if link, err = c.connect(ctx, vault); err != nil {
 				return err
 			}
-			time.AfterFunc(time.Until(link.GetExpireTime().AsTime()), stop)
+			go c.terminal.endWait(waiting, link.GetExpireTime().AsTime(), stop)
 		}
 		return c.see(change)
 	})
@@ -112,6 +122,9 @@ func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.
 	case ctx.Err() != nil && link != nil:
 		return fmt.Errorf("no longer waiting; the %s works until %s", c.grant.handedOver(), showTime(link.GetExpireTime().AsTime()))
 	case waiting.Err() != nil && link != nil:
+		if cause := context.Cause(waiting); !errors.Is(cause, context.Canceled) {
+			return cause
+		}
 		return c.inVain()
 	case reasonOf(err) == "CALLER_FORBIDDEN" && link == nil:
 		return errors.New("this caller may not Connect and WatchConnections, which --wait and --device need: widen its rpcs, or leave them out (CALLER_FORBIDDEN)")

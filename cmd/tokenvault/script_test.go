@@ -198,8 +198,9 @@ func scriptEnded(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptBrowse has a person open a link and approve or decline: browse approve
-// LINK. The page at the end is in page.html.
+// scriptBrowse has a person open a link and approve, decline, or approve with another
+// account by mistake: browse approve LINK [VARIABLE]. The page at the end is in page.html; the variable is set to the
+// confirmation in its address.
 func scriptBrowse(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // the script's
 	defer cancel()
@@ -210,12 +211,17 @@ func scriptBrowse(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "approve":
 		page, err = person.Approve(ctx, args[1], sandbox.DefaultAccounts()[0].ID)
+	case "mistake":
+		page, err = person.Approve(ctx, args[1], sandbox.DefaultAccounts()[1].ID)
 	case "decline":
 		page, err = person.Deny(ctx, args[1])
 	default:
-		ts.Fatalf("browse %s: write approve or decline", args[0])
+		ts.Fatalf("browse %s: write approve, mistake or decline", args[0])
 	}
 	ts.Check(err)
 	body, err := io.ReadAll(page.Body)
 	ts.Check(errors.Join(err, page.Body.Close(), os.WriteFile(ts.MkAbs("page.html"), body, 0o600)))
+	if len(args) > 2 {
+		ts.Setenv(args[2], page.Request.URL.Query().Get("confirmation"))
+	}
 }

@@ -10,8 +10,8 @@ secrets are references, env:NAME or file:PATH.
   public_url: https://connect.example.com   # where browsers reach listen.http
   storage: {bolt: {path: vault.db}}
   master_key: file:master.key               # tokenvault key generate --out master.key
-  binding: link                             # whoever has a link may finish its flow
-  return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *
+  binding: confirm                          # ConfirmConnection says who came back | link: nobody does (development)
+  return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *; on 127.0.0.1 without a port: any
   providers:
     mailchimp:                              # a template of the built-in catalogue
       client_id: "123456"
