@@ -373,6 +373,7 @@ func TestACodeThatTheProviderRefusesAtItsConfirmationLeavesTheLinkUsable(t *test
 		if err != nil {
 			t.Fatal(err)
 		}
+		wantReason(t, confirmAs(t, e, confirmation, "alice"), vault.SessionUsed) // the first one still
 		if err := confirmAs(t, e, secret.New(u.Query().Get("confirmation")), "alice"); err != nil {
 			t.Error(err)
 		}
