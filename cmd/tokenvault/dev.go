@@ -117,6 +117,7 @@ const (
 
 // run serves until ctx ends. ready is called once all listeners are open.
 func (d development) run(ctx context.Context, log *slog.Logger, ready func(token secret.String)) error {
+	harden(log)
 	token, clientSecret, err := d.secrets()
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			harden(log)
 			c, err := config.Load(path, config.System(server.RPCs()))
 			if err != nil {
 				return err

@@ -96,4 +96,5 @@ secrets are references, env:NAME or file:PATH.
 
 ` + "`tokenvault config check --config FILE`" + ` says what is wrong with a file, without starting.
 SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes. SIGHUP
-has it open the audit log anew, after the file was moved away.`
+has it open the audit log anew, after the file was moved away. Debuggers cannot attach
+to the process, and it leaves no core dump.`
