@@ -96,7 +96,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle("GET /static/{name...}", served(files))
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
 	mux.Handle("/", g.checked(rest))
-	return secured(mux), nil
+	return secured(g.calm(mux)), nil
 }
 
 // newREST returns grpc-gateway's mux with its doors shut: no header becomes

@@ -37,7 +37,7 @@ func layers() map[string]mayImport {
 		"vault/server":                    {own: append([]string{"vault/access", api}, engine...), grpc: true},
 		"vault/client":                    {own: []string{api}, grpc: true},
 		"vault/vaulttest":                 everything,
-		"gateway":                         {own: []string{api}, grpc: true},
+		"gateway":                         {own: []string{"vault/secret", api}, grpc: true},
 		api:                               {grpc: true},
 		storage:                           {},
 		"cmd/tokenvault":                  everything,

@@ -102,8 +102,8 @@ func newGRPC(g guard, transport credentials.TransportCredentials) *grpc.Server {
 	return grpc.NewServer(append(g.limits.options(),
 		grpc.Creds(transport),
 		grpc.InTapHandle(g.meet),
-		grpc.UnaryInterceptor(g.unary),
-		grpc.StreamInterceptor(g.stream),
+		grpc.ChainUnaryInterceptor(g.guardUnary, g.calmUnary),
+		grpc.ChainStreamInterceptor(g.guardStream, g.calmStream),
 	)...)
 }
 
