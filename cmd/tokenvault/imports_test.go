@@ -23,6 +23,7 @@ func layers() map[string]mayImport {
 	everything := mayImport{own: []string{"*"}, grpc: true}
 	return map[string]mayImport{
 		"vault/secret":                    {},
+		"vault/certs":                     {},
 		"vault/store":                     {},
 		"vault/store/boltstore":           {own: []string{"vault/store"}},
 		"vault/store/etcdstore":           {own: []string{"vault/store"}, grpc: true}, // etcd's client brings it
