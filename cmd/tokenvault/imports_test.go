@@ -43,7 +43,7 @@ func layers() map[string]mayImport {
 		storage:                           {},
 		"cmd/tokenvault":                  everything,
 		"cmd/mailchimp-mcp":               everything,
-		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "cmd/tokenvault/internal/nearest"}, engine...)},
+		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/certs", "cmd/tokenvault/internal/nearest"}, engine...)},
 		"cmd/tokenvault/internal/nearest": {},
 	}
 }

@@ -60,6 +60,7 @@ func serve(cmd *cobra.Command, c *config.Config, log *slog.Logger) error {
 	log.Info("serving",
 		slog.String("grpc", grpcListener.Addr().String()),
 		slog.String("http", httpListener.Addr().String()),
+		slog.Bool("tls", s.certs != nil),
 		slog.String("public_url", c.PublicURL),
 		slog.Any("providers", providers))
 	err = s.run(ctx, grpcListener, httpListener)

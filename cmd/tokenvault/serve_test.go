@@ -6,13 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/server"
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
 // TestTheConfigurationInTheHelpCanWork reads the example as serve would.
@@ -32,16 +33,21 @@ func TestTheConfigurationInTheHelpCanWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewTLSServer(nil)
-	web.Close()
+	authority := vaulttest.NewAuthority(t)
+	certificate, certificateKey := vaulttest.PEM(t, authority.Server(t, vaulttest.ServerCert{}))
+	ca, err := os.ReadFile(authority.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{
+		"shop.pem":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		"server.crt": certificate, "server.key": certificateKey, "clients.crt": ca, "ca.crt": ca,
+	}
 	c, err := config.Parse("help.yaml", []byte(example), config.Source{
 		LookupEnv: func(string) (string, bool) { return "secret", true },
 		ReadFile: func(path string) ([]byte, error) {
-			if path == "shop.pem" {
-				return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-			}
-			if path == "ca.crt" {
-				return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), nil
+			if data, ok := files[path]; ok {
+				return data, nil
 			}
 			return []byte(key), nil
 		},

@@ -6,7 +6,8 @@ const serveHelp = `Runs a vault: gRPC for programs, HTTP for browsers.
 The configuration is a YAML file. Relative paths in it are relative to its folder;
 secrets are references, env:NAME or file:PATH.
 
-  listen: {grpc: 127.0.0.1:9090, http: 127.0.0.1:8080}  # loopback; these are the defaults
+  listen: {grpc: 127.0.0.1:9090, http: 127.0.0.1:8080}  # these are the defaults
+  tls: {cert_file: server.crt, key_file: server.key, client_ca_file: clients.crt}  # see below
   public_url: https://connect.example.com   # where browsers reach listen.http
   storage: {bolt: {path: vault.db}}
   master_key: file:master.key               # tokenvault key generate --out master.key
@@ -93,6 +94,12 @@ secrets are references, env:NAME or file:PATH.
   issuers:                                  # what an issuer of JWTs needs besides its URL
     https://kubernetes.default.svc: {ca_file: ca.crt, token_file: token, jwks_uri: https://kubernetes.default.svc/openid/v1/jwks}
   audit: {path: audit.jsonl}                # who did what; leave it out to keep no record
+
+With tls, both listeners speak TLS 1.3. The files are PEM, and read anew when they change; one that
+is damaged then is logged, and the last good one stays. With client_ca_file, clients of the gRPC
+listener may show a certificate that one of its authorities has issued. Without tls, listen has
+loopback addresses, unless it says that plaintext may leave the machine, for a proxy with TLS:
+tls: {allow_plaintext: true}.
 
 ` + "`tokenvault config check --config FILE`" + ` says what is wrong with a file, without starting.
 SIGINT and SIGTERM stop the vault; what it has begun at a provider it finishes. SIGHUP

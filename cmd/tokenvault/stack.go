@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/server"
@@ -29,7 +31,8 @@ import (
 type stack struct {
 	store  store.Store
 	vault  *vault.Vault
-	audit  *audit.Log // nil: none is kept
+	audit  *audit.Log    // nil: none is kept
+	certs  *certs.Keeper // nil: plaintext
 	log    *slog.Logger
 	server *server.Server
 	inside *grpc.ClientConn
@@ -74,7 +77,12 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	if s.audit, err = openAudit(ctx, c.AuditPath, s.store, keys, log); err != nil {
 		return nil, err
 	}
-	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Audit: s.audit, Logger: log})
+	if c.TLS != (certs.Files{}) {
+		if s.certs, err = certs.Open(c.TLS, log); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Audit: s.audit, TLS: s.grpcTLS(), Logger: log})
 	return s, s.addGateway(ctx, c.PublicURL, log)
 }
 
@@ -111,6 +119,31 @@ func (s *stack) runAudit(ctx context.Context) error {
 			s.log.Info("audit log opened anew")
 		}
 	}
+}
+
+// grpcTLS secures the programs' listener. Nil: plaintext.
+func (s *stack) grpcTLS() *tls.Config {
+	if s.certs == nil {
+		return nil
+	}
+	return s.certs.ServerConfigWithClients("h2")
+}
+
+// secured is the browsers' listener, with TLS if there is any. TLS is outermost: the
+// HTTP server looks whether a connection has it.
+func (s *stack) secured(lis net.Listener) net.Listener {
+	if s.certs == nil {
+		return lis
+	}
+	return tls.NewListener(lis, s.certs.ServerConfig("h2", "http/1.1"))
+}
+
+// runCerts keeps the certificates in step with their files.
+func (s *stack) runCerts(ctx context.Context) error {
+	if s.certs == nil {
+		return nil
+	}
+	return s.certs.Run(ctx)
 }
 
 func newProviders(configs []provider.Config) ([]*provider.Provider, error) {
@@ -172,7 +205,8 @@ func (s *stack) run(ctx context.Context, grpcListener, httpListener net.Listener
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.server.Run(ctx, grpcListener) })
-	group.Go(func() error { return serveHTTP(ctx, s.http, httpListener) })
+	group.Go(func() error { return serveHTTP(ctx, s.http, s.secured(httpListener)) })
+	group.Go(func() error { return s.runCerts(ctx) })
 	err := group.Wait()
 	stopEngine()
 	stopRecording()

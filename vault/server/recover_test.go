@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -70,7 +71,7 @@ func (l *lines) String() string {
 func serveFragile(t *testing.T, value any) (*grpc.ClientConn, context.Context, *lines, string) {
 	t.Helper()
 	token, log, path := access.GenerateToken(), &lines{}, filepath.Join(t.TempDir(), "audit.jsonl")
-	policy, err := access.NewPolicy([]access.Rule{{Name: "program", Tenant: "default", Token: access.HashToken(token), RPCs: []string{"*"}}})
+	policy, err := access.NewPolicy(access.Config{Rules: []access.Rule{{Name: "program", Tenant: "default", Tokens: access.HashTokens(token), RPCs: []string{"*"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,12 +88,12 @@ func serveFragile(t *testing.T, value any) (*grpc.ClientConn, context.Context, *
 	g := guard{
 		listener: publicListener, limits: publicLimits(), policy: policy, calls: newUnderway(), stopping: t.Context(),
 		methods: map[string]method{
-			"/fragile/Call": {name: "Call", who: allowedCaller, public: true}, "/fragile/Read": {name: "Read", who: anyCaller, public: true},
+			"/fragile/Call": {name: "Call", who: allowedCaller, names: nothing, public: true}, "/fragile/Read": {name: "Read", who: anyCaller, public: true},
 		},
 		report: reporter{log: logger, listener: publicListener},
 		record: recorder{log: record, strangers: new(strangers), ids: newRequestIDs()},
 	}
-	srv := newGRPC(g)
+	srv := newGRPC(g, insecure.NewCredentials())
 	srv.RegisterService(fragile(value), nil)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -25,6 +25,11 @@ func (r *reader) access(f file) access.Config {
 		if rule.JWT != nil {
 			used[r.issuerURL([]string{"callers", strconv.Itoa(i), "jwt", "issuer"}, rule.JWT.Issuer)] = true
 		}
+		for _, shown := range [...]struct{ key, name string }{{"spiffe_id", rule.SPIFFEID}, {"dns_name", rule.DNSName}} {
+			if shown.name != "" && f.TLS.ClientCAFile == "" {
+				r.fail([]string{"callers", strconv.Itoa(i), shown.key}, "needs tls: {client_ca_file: ...}, which says whose client certificates are believed")
+			}
+		}
 		if rule.NeedsSubjectToken && f.SubjectTokens == nil {
 			r.fail([]string{"callers", strconv.Itoa(i), "require_subject_token"}, "needs subject_tokens: {issuer: ..., audience: ...}, which says whose tokens are meant")
 		}

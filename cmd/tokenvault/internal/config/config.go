@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
@@ -23,9 +24,11 @@ type Config struct {
 	GRPCAddress string // host:port
 	HTTPAddress string // host:port
 	PublicURL   string // without a final slash
-	BoltPath    string
-	AuditPath   string // empty: no audit log is kept
-	MasterKey   keyring.MasterKey
+	// TLS is what both listeners are secured with. Zero: nothing, they are plaintext.
+	TLS       certs.Files
+	BoltPath  string
+	AuditPath string // empty: no audit log is kept
+	MasterKey keyring.MasterKey
 	// MasterKeySource says for people where the master key was read from.
 	MasterKeySource string
 	Binding         vault.Binding

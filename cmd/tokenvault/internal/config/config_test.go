@@ -142,7 +142,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		name, old, new string
 		want           string
 	}{
-		{"off loopback", `"127.0.0.1:9090"`, `"0.0.0.0:9090"`, ":1: listen.grpc: must be a loopback address"},
+		{"off loopback", `"127.0.0.1:9090"`, `"0.0.0.0:9090"`, ":1: listen.grpc: 0.0.0.0:9090 is not a loopback address, and has no TLS: write tls:"},
 		{"no port", `"127.0.0.1:9090"`, `"127.0.0.1"`, ":1: listen.grpc: is not an address"},
 		{"public_url with a path", "example.com/\n", "example.com/vault\n", ":2: public_url: write where browsers reach this vault"},
 		{"public_url without TLS", "https://connect", "http://connect", ":2: public_url: must begin with https://"},
@@ -187,6 +187,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"a hash twice", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "token_sha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]", ":15: callers.0.token_sha256.1: another caller has the same token"},
 		{"a bad hash among good ones", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "token_sha256:\n    - 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n    - abcd", ":17: callers.0.token_sha256.1: must be 64 hex digits"},
 		{"nothing to show", "    token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", "", ":14: callers.0.token_sha256: is missing: make a token and its hash with `tokenvault token generate`; or write spiffe_id"},
+		{"a certificate that nobody verifies", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "spiffe_id: spiffe://example.org/mcp", ":15: callers.0.spiffe_id: needs tls: {client_ca_file: ...}"},
 		{"no SPIFFE ID", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "spiffe_id: https://example.org/mcp", ":15: callers.0.spiffe_id: is no SPIFFE ID"},
 		{"a wildcard as DNS name", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "dns_name: \"*.example.org\"", ":15: callers.0.dns_name: write one name"},
 		{"a JWT without audience", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: https://id.example, subject: x}", ":15: callers.0.jwt.audience: is missing"},
@@ -289,8 +290,8 @@ func TestAKeyThatOthersMayReadIsWarnedOf(t *testing.T) {
 func TestCallersAreKnownByWhatTheyShow(t *testing.T) {
 	text := strings.Replace(good, "    token_sha256: ", "    spiffe_id: spiffe://example.org/mcp\n    dns_name: mcp.example.org\n    jwt: {issuer: https://id.example, audience: tokenvault, subject: mcp}\n    require_subject_token: true\n    token_sha256: ", 1) +
 		"subject_tokens: {issuer: https://login.example, audience: app, claim: email}\n" +
-		"issuers:\n  https://id.example: {jwks_uri: https://keys.example/jwks, token_file: token}\n  https://unused.example: {}\n"
-	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+		"tls: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.crt}\nissuers:\n  https://id.example: {jwks_uri: https://keys.example/jwks, token_file: token}\n  https://unused.example: {}\n"
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), withCertificates(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,8 +56,8 @@ func LoadProvider(path, name string, src Source) (*ProviderSource, error) {
 	if !ok {
 		return nil, noSuchProvider(path, name, f.Providers, templates)
 	}
+	publicURL := r.publicURL(f.PublicURL, r.address([]string{"listen", "http"}, f.Listen.HTTP, defaultHTTP), f.TLS)
 	r.keepProblemsOf(name)
-	publicURL := r.publicURL(f.PublicURL, r.address([]string{"listen", "http"}, f.Listen.HTTP, defaultHTTP))
 	p := &ProviderSource{
 		Config:   r.provider(name, written, templates, publicURL),
 		Template: written.template(name, templates), Written: written.Definition, reader: r,

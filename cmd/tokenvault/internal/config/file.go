@@ -8,7 +8,8 @@ type file struct {
 		GRPC string `yaml:"grpc"`
 		HTTP string `yaml:"http"`
 	} `yaml:"listen"`
-	PublicURL string `yaml:"public_url"`
+	PublicURL string  `yaml:"public_url"`
+	TLS       fileTLS `yaml:"tls"`
 	Storage   struct {
 		Bolt struct {
 			Path string `yaml:"path"`

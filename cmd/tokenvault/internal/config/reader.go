@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -64,10 +63,13 @@ func (r *reader) read(f file) *Config {
 		ReturnURLs:  f.ReturnURLs,
 		BoltPath:    r.boltPath(f.Storage.Bolt.Path),
 	}
+	c.TLS = r.certificates(f.TLS)
+	r.checkExposed([]string{"listen", "grpc"}, c.GRPCAddress, f.TLS)
+	r.checkExposed([]string{"listen", "http"}, c.HTTPAddress, f.TLS)
 	if f.Audit.Path != "" {
 		c.AuditPath = r.path(f.Audit.Path)
 	}
-	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress)
+	c.PublicURL = r.publicURL(f.PublicURL, c.HTTPAddress, f.TLS)
 	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	r.returnURLs(c)
@@ -79,7 +81,7 @@ func (r *reader) address(path []string, value, otherwise string) string {
 	if value == "" {
 		return otherwise
 	}
-	host, port, err := net.SplitHostPort(value)
+	_, port, err := net.SplitHostPort(value)
 	if err != nil {
 		r.fail(path, "is not an address: write host:port, such as %s", otherwise)
 		return value
@@ -87,15 +89,12 @@ func (r *reader) address(path []string, value, otherwise string) string {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		r.fail(path, "the port is not a number from 0 to 65535")
 	}
-	if addr, err := netip.ParseAddr(host); err != nil || !addr.IsLoopback() {
-		r.fail(path, "must be a loopback address such as %s, since this listener has no TLS; let a proxy with TLS stand before it", otherwise)
-	}
 	return value
 }
 
-func (r *reader) publicURL(value, httpAddress string) string {
+func (r *reader) publicURL(value, httpAddress string, t fileTLS) string {
 	if value == "" {
-		return "http://" + httpAddress
+		return r.defaultPublicURL(httpAddress, t)
 	}
 	path := []string{"public_url"}
 	u, err := url.Parse(value)
@@ -103,8 +102,12 @@ func (r *reader) publicURL(value, httpAddress string) string {
 		r.fail(path, "write where browsers reach this vault, without a path: https://connect.example.com")
 		return value
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())) {
+	switch {
+	case u.Scheme == "https":
+	case u.Scheme != "http" || !provider.IsLoopback(u.Hostname()):
 		r.fail(path, "must begin with https:// (http:// on loopback addresses only)")
+	case t.isOn():
+		r.fail(path, "must begin with https://, since listen.http has TLS")
 	}
 	return strings.TrimSuffix(value, "/")
 }

@@ -53,23 +53,32 @@ func (r *reader) secret(path []string, ref string) (secret.String, bool) {
 }
 
 func (r *reader) secretFile(path []string, name string) (reference, bool) {
-	found := reference{describe: "the file " + name}
+	value, ok := r.file(path, name)
+	if !ok {
+		return reference{}, false
+	}
+	r.checkMode(path, name)
+	return reference{secret.New(strings.TrimRight(string(value), "\r\n")), describeFile(name)}, true
+}
+
+func describeFile(name string) string { return "the file " + name }
+
+// file reads a file that is not empty.
+func (r *reader) file(path []string, name string) ([]byte, bool) {
 	value, err := r.src.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.fail(path, "%s does not exist", found.describe)
+		r.fail(path, "%s does not exist", describeFile(name))
 	case errors.Is(err, fs.ErrPermission):
-		r.fail(path, "this user may not read %s", found.describe)
+		r.fail(path, "this user may not read %s", describeFile(name))
 	case err != nil:
-		r.fail(path, "%s cannot be read; check that it is a file", found.describe)
+		r.fail(path, "%s cannot be read; check that it is a file", describeFile(name))
 	case len(strings.TrimSpace(string(value))) == 0:
-		r.fail(path, "%s is empty", found.describe)
+		r.fail(path, "%s is empty", describeFile(name))
 	default:
-		found.text = secret.New(strings.TrimRight(string(value), "\r\n"))
-		r.checkMode(path, name)
-		return found, true
+		return value, true
 	}
-	return reference{}, false
+	return nil, false
 }
 
 // checkMode warns of a file that others may read or write.

@@ -192,6 +192,8 @@ func mappingExample(key string) string {
 	switch key {
 	case "listen":
 		return "{grpc: 127.0.0.1:9090}"
+	case "tls":
+		return "{cert_file: server.crt, key_file: server.key}"
 	case "storage":
 		return "{bolt: {path: vault.db}}"
 	case "bolt":
