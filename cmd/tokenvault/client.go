@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -16,15 +14,12 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
-	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -34,14 +29,16 @@ const callPatience = 90 * time.Second
 
 // clientFlags are the flags of commands that use a running vault.
 type clientFlags struct {
-	addr string
-	json bool
+	addr      string
+	json      bool
+	transport transportFlags
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.addr, "addr", defaultAddr(), "the vault's gRPC `host:port`; TOKENVAULT_ADDR sets it too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the answer as JSON")
-	cmd.Long += "\n\nThe caller token comes from the environment variable TOKENVAULT_TOKEN. The\nconnection has TLS, except on loopback."
+	f.transport.add(cmd)
+	cmd.Long += "\n\nThe caller token comes from the environment variable TOKENVAULT_TOKEN. The\nconnection has TLS, except on loopback, where it has if --ca or --cert is given, and\nwith --plaintext."
 }
 
 func defaultAddr() string {
@@ -77,20 +74,26 @@ func (f *clientFlags) dial(ctx context.Context, use useVault) error {
 
 // dialConn is dial for any service.
 func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, grpc.ClientConnInterface) error) error {
-	token, err := callerToken()
+	token, err := f.callerToken()
 	if err != nil {
 		return err
 	}
-	target, transport, err := dialTarget(f.addr)
+	target, onMachine, err := dialTarget(f.addr)
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(transport))
+	config, err := f.transport.config(onMachine)
+	if err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(transportOf(config)))
 	if err != nil {
 		return fmt.Errorf("--addr %q: %w", f.addr, err)
 	}
 	defer conn.Close()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
+	if !token.IsZero() {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
+	}
 	err = use(ctx, conn)
 	switch {
 	case reasonOf(err) == "CALLER_UNKNOWN":
@@ -98,7 +101,9 @@ func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, gr
 	case reasonOf(err) == "PROVIDER_UNKNOWN":
 		return f.unknownProvider(err)
 	case isUnreachable(err):
-		return f.diagnose(ctx, target, transport, err)
+		return f.diagnose(ctx, target, config, err)
+	case isFromHTTP(err):
+		return f.notGRPC("HTTP, but not gRPC")
 	}
 	return err
 }
@@ -109,10 +114,13 @@ func isUnreachable(err error) bool {
 	return status.Code(err) == codes.Unavailable && reasonOf(err) == ""
 }
 
-// callerToken reads TOKENVAULT_TOKEN and refuses what can be no token.
-func callerToken() (secret.String, error) {
+// callerToken reads TOKENVAULT_TOKEN and refuses what can be no token. None is needed
+// by a caller with a certificate.
+func (f *clientFlags) callerToken() (secret.String, error) {
 	value := os.Getenv("TOKENVAULT_TOKEN")
 	switch {
+	case value == "" && f.transport.cert != "":
+		return secret.String{}, nil
 	case value == "":
 		return secret.String{}, errors.New("TOKENVAULT_TOKEN is not set: export the caller token that `tokenvault token generate` printed; " +
 			"for a vault of `tokenvault dev`, export TOKENVAULT_TOKEN=$(cat .tokenvault/caller.token)")
@@ -127,6 +135,9 @@ func callerToken() (secret.String, error) {
 var sha256Hex = regexp.MustCompile(`\A[0-9A-Fa-f]{64}\z`)
 
 func (f *clientFlags) unknownCaller(token secret.String) error {
+	if token.IsZero() {
+		return fmt.Errorf("the vault at %s knows no caller by the certificate in %s: its configuration must name the caller's spiffe_id, and the certificate's authority in tls.client_ca_file; or set TOKENVAULT_TOKEN (CALLER_UNKNOWN)", f.addr, f.transport.cert)
+	}
 	text := fmt.Sprintf("the vault at %s does not know the token in TOKENVAULT_TOKEN", f.addr)
 	if sha256Hex.MatchString(token.Reveal()) {
 		return fmt.Errorf("%s, which looks like a token_sha256: set it to the token that was printed with it (CALLER_UNKNOWN)", text)
@@ -138,26 +149,6 @@ func (f *clientFlags) unknownCaller(token secret.String) error {
 func (f *clientFlags) unknownProvider(cause error) error {
 	text, _, _ := strings.Cut(strings.TrimPrefix(status.Convert(cause).Message(), "provider: "), ";")
 	return fmt.Errorf("provider %s: see `%s` (%s)", text, f.hintAt("provider", "list"), reasonOf(cause))
-}
-
-// dialTarget reads an address, and chooses TLS except where the token does not
-// leave the machine. No host, and the unspecified one that servers listen on, mean
-// this machine.
-func dialTarget(addr string) (string, credentials.TransportCredentials, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
-		return "", nil, fmt.Errorf("--addr %q is not an address: write host:port, such as 127.0.0.1:9090", addr)
-	}
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case host == "", err == nil && ip.IsUnspecified() && ip.Is4():
-		return net.JoinHostPort("127.0.0.1", port), insecure.NewCredentials(), nil
-	case err == nil && ip.IsUnspecified():
-		return net.JoinHostPort("::1", port), insecure.NewCredentials(), nil
-	case provider.IsLoopback(host):
-		return addr, insecure.NewCredentials(), nil
-	}
-	return addr, credentials.NewTLS(nil), nil
 }
 
 // reasonOf returns the reason that the vault has given, or "".

@@ -95,10 +95,12 @@ func (f *clientFlags) hintAt(command ...string) string {
 	return hint(append(command, f.elsewhere()...)...)
 }
 
-// elsewhere is the flag for a vault at another address than commands use anyway.
+// elsewhere are the flags for a vault that is not where, or how, commands use one
+// anyway.
 func (f *clientFlags) elsewhere() []string {
-	if f.addr == defaultAddr() {
-		return nil
+	var flags []string
+	if f.addr != defaultAddr() {
+		flags = append(flags, "--addr", f.addr)
 	}
-	return []string{"--addr", f.addr}
+	return append(flags, f.transport.elsewhere()...)
 }

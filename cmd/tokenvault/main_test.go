@@ -12,5 +12,10 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the command lines in testdata, as people would.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setupScript, Cmds: scriptCommands()})
+	certificates := scriptCertificates(t)
+	setup := func(env *testscript.Env) error {
+		env.Setenv("CERTS", certificates)
+		return setupScript(env)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup, Cmds: scriptCommands()})
 }

@@ -3,12 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/tokenvault/tokenvault/vault/certs"
 )
 
 // pipeListener hands out one end of a pipe, once.
@@ -68,5 +74,51 @@ func TestServingWithAnEndedContextIsNoError(t *testing.T) {
 		if err := serveHTTP(ctx, &http.Server{}, lis); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
+	dir := scriptCertificates(t)
+	keeper, err := certs.Open(certs.Files{
+		Certificate: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key"), ClientAuthorities: filepath.Join(dir, "ca.crt"),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stack{certs: keeper}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- serveHTTP(ctx, &http.Server{Handler: http.NotFoundHandler()}, s.secured(lis)) }()
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wantHTTP2 := range []bool{true, false} {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(ca)
+		transport := &http.Transport{ForceAttemptHTTP2: wantHTTP2, TLSClientConfig: &tls.Config{
+			RootCAs: pool,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				t.Error("a browser is asked for a certificate")
+				return new(tls.Certificate), nil
+			},
+		}}
+		resp, err := (&http.Client{Transport: transport}).Get("https://" + lis.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if (resp.ProtoMajor == 2) != wantHTTP2 || resp.TLS.Version != tls.VersionTLS13 {
+			t.Errorf("got %s and TLS %x; wanted HTTP/2: %v", resp.Proto, resp.TLS.Version, wantHTTP2)
+		}
+		transport.CloseIdleConnections()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -50,15 +50,21 @@ func NewAuthority(t testing.TB) *Authority {
 // machine's loopback addresses.
 type ServerCert struct {
 	DNSNames []string // added to localhost
-	NotAfter time.Time
+	// Elsewhere leaves localhost and its addresses out.
+	Elsewhere bool
+	// NotBefore and NotAfter are as in ClientCert.
+	NotBefore, NotAfter time.Time
 }
 
 // Server issues a server's certificate.
 func (a *Authority) Server(t testing.TB, c ServerCert) tls.Certificate {
 	t.Helper()
-	template := leaf(time.Time{}, c.NotAfter)
-	template.DNSNames = append([]string{"localhost"}, c.DNSNames...)
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	template := leaf(c.NotBefore, c.NotAfter)
+	template.DNSNames = c.DNSNames
+	if !c.Elsewhere {
+		template.DNSNames = append([]string{"localhost"}, c.DNSNames...)
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	return a.issue(t, template)
 }
