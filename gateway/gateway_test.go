@@ -220,6 +220,16 @@ func TestARequestThatMakesNoSenseIsRefusedBeforeTheServerSeesIt(t *testing.T) {
 	}
 }
 
+func TestAPanicIsAFaultLikeAnyOther(t *testing.T) {
+	g, err := gateway.New(t.Context(), gateway.Config{PublicURL: "https://connect.example.com"}) // whose calls lead nowhere
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := do(g, http.MethodGet, "/v1/connections", nil); w.Code != http.StatusInternalServerError || w.Header().Get("X-Frame-Options") != "DENY" {
+		t.Errorf("status %d, headers %v", w.Code, w.Header())
+	}
+}
+
 func TestBrowsersGetPagesForErrors(t *testing.T) {
 	g, srv := newGateway(t, "https://connect.example.com")
 	withReason, err := status.New(codes.FailedPrecondition, "Ask for a new link.").WithDetails(&errdetails.ErrorInfo{Reason: "SESSION_EXPIRED"})

@@ -119,7 +119,7 @@ func keyCredentials(c *storagev1.Connection, p *provider.Provider) (Credentials,
 		return Credentials{}, doesNotFit(p, err)
 	}
 	return Credentials{
-		Source: SourceAPIKey, APIKey: apiKey, Headers: headers,
+		Source: SourceAPIKey, APIKey: apiKey, Headers: secret.NewMap(headers),
 		APIBaseURL: base, Metadata: metadata, Generation: c.GetGeneration(),
 	}, nil
 }

@@ -39,26 +39,14 @@ type Credentials struct {
 	Scopes      []string
 	// APIKey is set for SourceAPIKey.
 	APIKey secret.String
-	// Headers are to be sent to the provider's API. They hold the secret, in the
-	// clear.
-	Headers    map[string]string
+	// Headers are to be sent to the provider's API. They hold the secret.
+	Headers    secret.Map
 	ExpireTime time.Time // zero: does not expire
 	APIBaseURL string    // empty: the definition has none
 	Metadata   map[string]string
 	Account    Account
 	Generation int64
 }
-
-// String keeps the secret out of what is printed.
-func (c Credentials) String() string {
-	return fmt.Sprintf("credentials of generation %d (%s)", c.Generation, secret.Redacted)
-}
-
-// GoString is String.
-func (c Credentials) GoString() string { return c.String() }
-
-// LogValue is String, for the log.
-func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // CredentialsRequest asks for credentials.
 type CredentialsRequest struct {
@@ -221,7 +209,7 @@ func credentialsOf(c *storagev1.Connection, p *provider.Provider) (Credentials, 
 		AccessToken: token,
 		TokenType:   g.GetTokenType(),
 		Scopes:      g.GetScopes(),
-		Headers:     bound.Headers(token, g.GetTokenType(), c.GetMetadata()),
+		Headers:     secret.NewMap(bound.Headers(token, g.GetTokenType(), c.GetMetadata())),
 		ExpireTime:  timeOf(g.GetExpireTime()),
 		APIBaseURL:  base,
 		Metadata:    c.GetMetadata(),

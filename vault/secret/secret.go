@@ -66,3 +66,38 @@ func (s String) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
 // MarshalText implements [encoding.TextMarshaler], and so serves encoding/json.
 func (s String) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
+
+// Map is a secret map of texts, such as headers. The zero value is the empty map. It
+// prints as String does. It sits in a function, since fmt follows pointers to maps. It
+// is safe for concurrent use as long as nobody changes the map.
+type Map struct {
+	texts func() map[string]string
+}
+
+// NewMap returns m, which belongs to the Map from then on, as a secret.
+func NewMap(m map[string]string) Map {
+	return Map{texts: func() map[string]string { return m }}
+}
+
+// Reveal returns the map. It must not be changed.
+func (m Map) Reveal() map[string]string {
+	if m.texts == nil {
+		return nil
+	}
+	return m.texts()
+}
+
+// Format implements [fmt.Formatter], so that no verb reaches the texts.
+func (m Map) Format(f fmt.State, _ rune) { fmt.Fprint(f, Redacted) }
+
+// String implements [fmt.Stringer].
+func (m Map) String() string { return Redacted }
+
+// GoString implements [fmt.GoStringer].
+func (m Map) GoString() string { return Redacted }
+
+// LogValue implements [slog.LogValuer].
+func (m Map) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText implements [encoding.TextMarshaler], and so serves encoding/json.
+func (m Map) MarshalText() ([]byte, error) { return []byte(Redacted), nil }

@@ -108,7 +108,7 @@ func (s *vaultService) GetCredentials(ctx context.Context, r *tokenvaultv1.GetCr
 	}
 	resp := &tokenvaultv1.GetCredentialsResponse{
 		ExpireTime: timestamp(creds.ExpireTime),
-		Headers:    creds.Headers,
+		Headers:    creds.Headers.Reveal(),
 		ApiBaseUrl: creds.APIBaseURL,
 		Metadata:   creds.Metadata,
 		Account:    account(creds.Account),

@@ -161,7 +161,7 @@ func (d *drive) get(creds vault.Credentials, path string) *http.Response {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	for name, value := range creds.Headers {
+	for name, value := range creds.Headers.Reveal() {
 		req.Header.Set(name, value)
 	}
 	resp, err := d.Sandbox.Transport().RoundTrip(req)

@@ -153,7 +153,7 @@ func (d *drive) noteCredentials(note func(string, error, ...any), step string) {
 	if creds.APIBaseURL != "" {
 		status = d.get(creds, "").StatusCode
 	}
-	shape := slices.Sorted(maps.Keys(creds.Headers))
+	shape := slices.Sorted(maps.Keys(creds.Headers.Reveal()))
 	note(step, err, creds.Scopes, creds.Metadata, creds.Account, creds.APIBaseURL, creds.ExpireTime.IsZero(), shape, status)
 }
 

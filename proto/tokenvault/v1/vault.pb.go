@@ -2060,13 +2060,13 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x122\n" +
 	"\amin_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12'\n" +
 	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\x12#\n" +
-	"\rsubject_token\x18\x06 \x01(\tR\fsubjectToken\"\x90\x05\n" +
+	"\rsubject_token\x18\x06 \x01(\tR\fsubjectToken\"\x95\x05\n" +
 	"\x16GetCredentialsResponse\x124\n" +
 	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x120\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x15.tokenvault.v1.APIKeyH\x00R\x06apiKey\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12L\n" +
-	"\aheaders\x18\x04 \x03(\v22.tokenvault.v1.GetCredentialsResponse.HeadersEntryR\aheaders\x12 \n" +
+	"expireTime\x12Q\n" +
+	"\aheaders\x18\x04 \x03(\v22.tokenvault.v1.GetCredentialsResponse.HeadersEntryB\x03\x80\x01\x01R\aheaders\x12 \n" +
 	"\fapi_base_url\x18\x05 \x01(\tR\n" +
 	"apiBaseUrl\x12O\n" +
 	"\bmetadata\x18\x06 \x03(\v23.tokenvault.v1.GetCredentialsResponse.MetadataEntryR\bmetadata\x120\n" +
