@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -122,14 +123,19 @@ func Unanswered(err error) bool {
 	return errors.As(err, &e) && e.Unanswered
 }
 
-// SanitizeCode returns an error code that is safe to log: of what RFC 6749, section
-// 5.2 allows, letters, digits, '_', '-' and '.' are kept, and 64 of them at most.
+// notShown stands for an error code that does not look like one.
+const notShown = "not_shown"
+
+// SanitizeCode returns an error code that is safe to log: one of at most 64 letters of
+// one case, '_', '-' and '.'. An endpoint can write anything in its place, such as the
+// token that it was sent, which has digits or letters of both cases; for that it returns
+// "not_shown".
 func SanitizeCode(code string) string {
-	out := make([]byte, 0, min(len(code), 64))
-	for i := 0; i < len(code) && len(out) < 64; i++ {
-		if b := code[i]; b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b == '-' || b == '.' {
-			out = append(out, b)
-		}
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '_' && r != '-' && r != '.'
 	}
-	return string(out)
+	if len(code) > 64 || strings.ContainsFunc(code, odd) || strings.ToLower(code) != code && strings.ToUpper(code) != code {
+		return notShown
+	}
+	return code
 }

@@ -184,7 +184,10 @@ func text(v any) string {
 // tokenType returns Bearer for what is missing, odd, or Bearer in another case:
 // RFC 6750 says the case does not matter, some APIs think that it does.
 func tokenType(t string) string {
-	if t == "" || strings.EqualFold(t, "bearer") || len(t) > 32 || SanitizeCode(t) != t {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	}
+	if t == "" || strings.EqualFold(t, "bearer") || len(t) > 32 || strings.ContainsFunc(t, odd) {
 		return "Bearer"
 	}
 	return t

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -58,6 +59,9 @@ type Config struct {
 	// KeyProviders are entries of the catalogue that are used with API keys
 	// alone.
 	KeyProviders []string
+	// Definitions are providers besides mailchimp and acme, at which the vault is
+	// the same client, with the same secret.
+	Definitions map[string]provider.Definition
 	// Audit keeps an audit log, at Stack.AuditPath.
 	Audit bool
 	// TLS secures both listeners with certificates of Stack.Authority, which also
@@ -322,6 +326,7 @@ func (s *Stack) providers() []*provider.Provider {
 			Account:      provider.AccountPointers{ID: "/sub", Name: "/name", Email: "/email"}, AllowPrivateNetwork: true,
 		},
 	}
+	maps.Copy(definitions, s.config.Definitions)
 	var providers []*provider.Provider
 	for _, name := range s.config.KeyProviders {
 		p, err := provider.New(provider.Config{Name: name, Definition: templates[name]})
