@@ -87,6 +87,6 @@ func (s *Stack) secured(lis net.Listener) net.Listener {
 		return lis
 	}
 	c := s.Authority.ServerConfig(s.t)
-	c.NextProtos = []string{"http/1.1"}
+	c.NextProtos = []string{"h2", "http/1.1"}
 	return tls.NewListener(lis, c)
 }

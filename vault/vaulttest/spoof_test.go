@@ -106,7 +106,7 @@ func asIs(*http.Request) {}
 func TestNothingInARequestChangesWhoIsCalling(t *testing.T) {
 	token := access.GenerateToken()
 	s := vaulttest.New(t, vaulttest.Config{Audit: true, Rules: []access.Rule{{
-		Name: "narrow", Token: access.HashToken(token), Tenant: "narrow-tenant", RPCs: []string{"GetConnection"}, Providers: []string{"mailchimp"}, Subjects: []string{"alice"},
+		Name: "narrow", Tokens: access.HashTokens(token), Tenant: "narrow-tenant", RPCs: []string{"GetConnection"}, Providers: []string{"mailchimp"}, Subjects: []string{"alice"},
 	}}})
 	s.Connect("alice", "mailchimp", vaulttest.Ada) // in the other tenant
 	address := s.GatewayURL + "/v1/subjects/alice/connections/mailchimp"
@@ -173,7 +173,7 @@ func TestNothingButItsCookieMakesABrowserTheOneThatBegan(t *testing.T) {
 func TestNoMetadataChangesWhoIsCallingOverGRPC(t *testing.T) {
 	token := access.GenerateToken()
 	s := vaulttest.New(t, vaulttest.Config{Audit: true, Rules: []access.Rule{{
-		Name: "narrow", Token: access.HashToken(token), Tenant: "narrow-tenant", RPCs: []string{"GetConnection"}, Providers: []string{"*"}, Subjects: []string{"alice"},
+		Name: "narrow", Tokens: access.HashTokens(token), Tenant: "narrow-tenant", RPCs: []string{"GetConnection"}, Providers: []string{"*"}, Subjects: []string{"alice"},
 	}}})
 	conn := s.Dial(token)
 	defer conn.Close()

@@ -2053,14 +2053,14 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x19ConfirmConnectionResponse\x129\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
-	"connection\"\xe5\x01\n" +
+	"connection\"\xea\x01\n" +
 	"\x15GetCredentialsRequest\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x122\n" +
 	"\amin_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12'\n" +
-	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\x12#\n" +
-	"\rsubject_token\x18\x06 \x01(\tR\fsubjectToken\"\x95\x05\n" +
+	"\x0frequired_scopes\x18\x05 \x03(\tR\x0erequiredScopes\x12(\n" +
+	"\rsubject_token\x18\x06 \x01(\tB\x03\x80\x01\x01R\fsubjectToken\"\x95\x05\n" +
 	"\x16GetCredentialsResponse\x124\n" +
 	"\x06oauth2\x18\x01 \x01(\v2\x1a.tokenvault.v1.OAuth2TokenH\x00R\x06oauth2\x120\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x15.tokenvault.v1.APIKeyH\x00R\x06apiKey\x12;\n" +

@@ -28,22 +28,15 @@ func (r *reader) certificates(t fileTLS) certs.Files {
 		r.fail([]string{"tls", "allow_plaintext"}, "must be left out: with the other keys of tls, both listeners have TLS")
 	}
 	files := certs.Files{
-		Certificate:       r.pathTo("cert_file", t.CertFile, "name the file with the server's certificate"),
-		Key:               r.pathTo("key_file", t.KeyFile, "name the file with the certificate's private key"),
-		ClientAuthorities: r.path(t.ClientCAFile),
+		Certificate: r.pathTo("cert_file", t.CertFile, "name the file with the server's certificate"),
+		Key:         r.pathTo("key_file", t.KeyFile, "name the file with the certificate's private key"),
 	}
 	if files.Certificate != "" && files.Key != "" {
 		r.checkPair(files)
 	}
-	if t.ClientCAFile == "" {
-		files.ClientAuthorities = ""
-		return files
-	}
-	path := []string{"tls", "client_ca_file"}
-	if data, ok := r.file(path, files.ClientAuthorities); ok {
-		if _, err := certs.ParseAuthorities(data); err != nil {
-			r.fail(path, "the file %s %v: write the certificates of the authorities that issue the clients', in PEM", files.ClientAuthorities, err)
-		}
+	if t.ClientCAFile != "" {
+		files.ClientAuthorities = r.path(t.ClientCAFile)
+		r.checkAuthorities(files.ClientAuthorities)
 	}
 	return files
 }
@@ -74,6 +67,17 @@ func (r *reader) checkPair(files certs.Files) {
 	}
 	if end := pair.Leaf.NotAfter; time.Now().After(end) {
 		r.warn(inCert, "the certificate in %s has expired, on %s: clients will refuse it; renew it", files.Certificate, end.Format(time.DateOnly))
+	}
+}
+
+func (r *reader) checkAuthorities(name string) {
+	path := []string{"tls", "client_ca_file"}
+	data, ok := r.file(path, name)
+	if !ok {
+		return
+	}
+	if _, err := certs.ParseAuthorities(data); err != nil {
+		r.fail(path, "the file %s %v: write the certificates of the authorities that issue the clients', in PEM", name, err)
 	}
 }
 

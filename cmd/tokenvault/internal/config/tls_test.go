@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -53,19 +54,23 @@ const pair = "cert_file: server.crt, key_file: server.key"
 
 func TestListenersWithTLSMayBeAnywhere(t *testing.T) {
 	src := withCertificates(t)
+	nothing, server := certs.Files{}, certs.Files{Certificate: "/etc/vault/server.crt", Key: "/etc/vault/server.key"}
+	withClients := server
+	withClients.ClientAuthorities = "/etc/vault/ca.crt"
 	for _, row := range []struct {
 		name, listen, publicURL, tls string
 		wantURL                      string
 		warnings                     int
+		files                        certs.Files
 	}{
-		{"on loopback, without", "", "", "", "http://127.0.0.1:8080", 0},
-		{"on loopback", "", "", pair, "https://127.0.0.1:8080", 0},
-		{"with an authority of clients", "", "", pair + ", client_ca_file: ca.crt", "https://127.0.0.1:8080", 0},
-		{"everywhere", `grpc: ":9090", http: "0.0.0.0:8443"`, withoutPublicURL, pair, "https://connect.example.com", 0},
-		{"at a name", `grpc: "vault.internal:9090", http: "vault.internal:8443"`, "", pair, "https://vault.internal:8443", 0},
-		{"plaintext that is wanted", `grpc: "0.0.0.0:9090", http: "10.0.0.1:8080"`, withoutPublicURL, "allow_plaintext: true", "https://connect.example.com", 2},
-		{"plaintext that goes nowhere", "", "", "allow_plaintext: true", "http://127.0.0.1:8080", 0},
-		{"an expired certificate", "", "", "cert_file: old.crt, key_file: old.key", "https://127.0.0.1:8080", 1},
+		{"on loopback, without", "", "", "", "http://127.0.0.1:8080", 0, nothing},
+		{"on loopback", "", "", pair, "https://127.0.0.1:8080", 0, server},
+		{"with an authority of clients", "", "", pair + ", client_ca_file: ca.crt", "https://127.0.0.1:8080", 0, withClients},
+		{"everywhere", `grpc: ":9090", http: "0.0.0.0:8443"`, withoutPublicURL, pair, "https://connect.example.com", 0, server},
+		{"at a name", `grpc: "vault.internal:9090", http: "vault.internal:8443"`, "", pair, "https://vault.internal:8443", 0, server},
+		{"plaintext that is wanted", `grpc: "0.0.0.0:9090", http: "10.0.0.1:8080"`, withoutPublicURL, "allow_plaintext: true", "https://connect.example.com", 2, nothing},
+		{"plaintext that goes nowhere", "", "", "allow_plaintext: true", "http://127.0.0.1:8080", 0, nothing},
+		{"an expired certificate", "", "", "cert_file: old.crt, key_file: old.key", "https://127.0.0.1:8080", 1, certs.Files{Certificate: "/etc/vault/old.crt", Key: "/etc/vault/old.key"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c, err := config.Parse("/etc/vault/tokenvault.yaml", written(row.listen, row.publicURL, row.tls), src)
@@ -75,10 +80,8 @@ func TestListenersWithTLSMayBeAnywhere(t *testing.T) {
 			if c.PublicURL != row.wantURL || len(c.Warnings) != row.warnings {
 				t.Errorf("public URL %s with warnings %q, want %s with %d", c.PublicURL, c.Warnings, row.wantURL, row.warnings)
 			}
-			hasTLS := strings.Contains(row.tls, "cert_file")
-			hasClients := strings.Contains(row.tls, "client_ca_file")
-			if (c.TLS.Certificate != "" && c.TLS.Key != "") != hasTLS || (c.TLS.ClientAuthorities == "/etc/vault/ca.crt") != hasClients {
-				t.Errorf("files = %+v", c.TLS)
+			if c.TLS != row.files {
+				t.Errorf("files = %+v, want %+v", c.TLS, row.files)
 			}
 		})
 	}
