@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -34,6 +35,7 @@ func withCaller(ctx context.Context, caller *access.Caller) context.Context {
 func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if g.methods[info.FullMethodName].needsCaller() {
 		if caller := g.policy.Recall(presented(ctx, info.Header["authorization"])); caller != nil {
+			keepConnection(ctx)
 			return withCaller(ctx, caller), nil
 		}
 	}
@@ -49,11 +51,20 @@ func (g guard) authenticate(ctx context.Context, m method) (context.Context, err
 	caller, err := g.policy.Authenticate(ctx, presented(ctx, metadata.ValueFromIncomingContext(ctx, "authorization")))
 	switch {
 	case err == nil:
+		keepConnection(ctx)
 		return withCaller(ctx, caller), nil
 	case errors.Is(err, access.ErrUnknown):
 		return ctx, fmt.Errorf("%w: %w", errUnknownCaller, err)
 	default:
 		return ctx, err
+	}
+}
+
+// keepConnection has the connection stay on which a known caller has called: those of
+// strangers make room for others.
+func keepConnection(ctx context.Context) {
+	if p, ok := peer.FromContext(ctx); ok {
+		netlimit.Keep(p.Addr)
 	}
 }
 

@@ -7,12 +7,16 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
 // limits bound what a peer can have the server keep before it has shown who it
 // is. Peers without a credential can open connections; so everything that one
 // connection can hold is small and ends by itself.
 type limits struct {
+	// connections at once. The gateway has one.
+	connections int
 	// headers of one call, in bytes after decompression: HPACK turns one byte
 	// into a whole header (RFC 7541, section 7.3).
 	headers uint32
@@ -30,7 +34,10 @@ type limits struct {
 }
 
 func publicLimits() limits {
-	return limits{headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second, idle: 15 * time.Minute, age: time.Hour, last: 2 * time.Minute}
+	return limits{
+		connections: netlimit.Bound(), headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second,
+		idle: 15 * time.Minute, age: time.Hour, last: 2 * time.Minute,
+	}
 }
 
 // gatewayLimits are wider: there is one peer, the gateway, and all of its requests

@@ -23,11 +23,11 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 )
 
-// serve runs a server without an engine, whose callers are unknown, and returns
-// its address and a function that stops it and returns what Run has returned.
-func serve(t *testing.T, change func(*limits)) (address string, stop func() error) {
+// serve runs a server without an engine, whose callers are those of the rules, and
+// returns its address and a function that stops it and returns what Run has returned.
+func serve(t *testing.T, change func(*limits), rules ...access.Rule) (address string, stop func() error) {
 	t.Helper()
-	policy, err := access.NewPolicy(access.Config{})
+	policy, err := access.NewPolicy(access.Config{Rules: rules})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
 // Config is what a Server is made of.
@@ -50,6 +51,8 @@ type Server struct {
 	audit   *audit.Log         // may be nil
 	endAll  context.CancelFunc // of streams
 	calls   *underway
+	// connections is how many the public listener has at most.
+	connections int
 }
 
 // Limits of stopping.
@@ -86,6 +89,8 @@ func newServer(c Config, public limits) *Server {
 		calls:   calls,
 		health:  health.NewServer(),
 		inside:  bufconn.Listen(insideBuffer),
+
+		connections: public.connections,
 	}
 	service := &vaultService{vault: c.Vault}
 	tokenvaultv1.RegisterVaultServiceServer(s.public, service)
@@ -132,7 +137,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		}
 		failed <- err
 	}
-	go serve(s.public, lis)
+	go serve(s.public, netlimit.Listen(lis, s.connections))
 	go serve(s.gateway, s.inside)
 	select {
 	case <-ctx.Done():

@@ -1,0 +1,205 @@
+package netlimit
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// pair is both ends of a connection.
+type pair struct{ client, server net.Conn }
+
+// limited returns a function that opens a connection to a limited listener.
+func limited(t *testing.T, bound int) (connect func() pair, lis net.Listener) {
+	t.Helper()
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lis = Listen(raw, bound)
+	accepted := make(chan net.Conn)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	t.Cleanup(func() {
+		_ = lis.Close()
+		<-ended
+	})
+	return func() pair {
+		t.Helper()
+		client, err := net.Dial("tcp", lis.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		select {
+		case server := <-accepted:
+			t.Cleanup(func() { _ = server.Close() })
+			return pair{client, server}
+		case <-closed(client):
+			return pair{client: client}
+		}
+	}, lis
+}
+
+// closed returns a channel that is closed when the other end closes a connection.
+func closed(c net.Conn) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(io.Discard, c)
+	}()
+	return done
+}
+
+// wantOpen wants bytes to go through.
+func wantOpen(t *testing.T, name string, p pair) {
+	t.Helper()
+	if p.server == nil {
+		t.Errorf("%s: was not let in", name)
+		return
+	}
+	if _, err := p.client.Write([]byte("x")); err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	_ = p.server.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := p.server.Read(make([]byte, 1)); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
+func wantClosed(t *testing.T, name string, p pair) {
+	t.Helper()
+	_ = p.client.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_, err := p.client.Read(make([]byte, 1))
+	if timeout := net.Error(nil); err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+		t.Errorf("%s: is open still: %v", name, err)
+	}
+}
+
+func TestTheOldestThatHasShownNothingMakesRoom(t *testing.T) {
+	connect, _ := limited(t, 3)
+	first, second, third := connect(), connect(), connect()
+	Keep(first.server.RemoteAddr())
+	fourth := connect()
+	wantClosed(t, "the second", second)
+	wantOpen(t, "the first", first)
+	wantOpen(t, "the third", third)
+	wantOpen(t, "the fourth", fourth)
+}
+
+func TestAHeldConnectionStaysUntilItIsReleased(t *testing.T) {
+	connect, _ := limited(t, 2)
+	first, second := connect(), connect()
+	release := Hold(first.server.RemoteAddr())
+	again := Hold(first.server.RemoteAddr())
+	third := connect()
+	wantClosed(t, "the second", second)
+	release()
+	fourth := connect()
+	wantClosed(t, "the third", third)
+	wantOpen(t, "the first", first)
+	again()
+	fifth := connect()
+	wantClosed(t, "the fourth, older now than the one that was released", fourth)
+	wantOpen(t, "the first", first)
+	connect()
+	wantClosed(t, "the first", first)
+	wantOpen(t, "the fifth", fifth)
+}
+
+func TestWhereAllAreOfWorthTheNewOneIsClosed(t *testing.T) {
+	connect, _ := limited(t, 2)
+	first, second := connect(), connect()
+	Keep(first.server.RemoteAddr())
+	Keep(second.server.RemoteAddr())
+	wantClosed(t, "the third", connect())
+	if err := first.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantOpen(t, "the fourth", connect())
+	wantOpen(t, "the second", second)
+}
+
+func TestAConnectionIsCountedOnce(t *testing.T) {
+	connect, lis := limited(t, 2)
+	first := connect()
+	release := Hold(first.server.RemoteAddr())
+	for range 3 {
+		_ = first.server.Close()
+		Hold(first.server.RemoteAddr())()
+	}
+	release()
+	second, third := connect(), connect()
+	wantOpen(t, "the second", second)
+	wantOpen(t, "the third", third)
+	connect()
+	wantClosed(t, "the second", second)
+	_ = second.server.Close()
+	if l := lis.(*listener); l.open != 2 || l.waiting.Len() != 2 {
+		t.Errorf("%d open and %d waiting, want 2 and 2", l.open, l.waiting.Len())
+	}
+}
+
+func TestAnAddressReadsAsItDid(t *testing.T) {
+	connect, _ := limited(t, 1)
+	p := connect()
+	remote := p.server.RemoteAddr()
+	if got, want := remote.String(), p.client.LocalAddr().String(); got != want || remote.Network() != "tcp" {
+		t.Errorf("address = %s %q, want tcp %q", remote.Network(), got, want)
+	}
+	if _, err := netip.ParseAddrPort(remote.String()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAddressesOfOthersArePassedOver(t *testing.T) {
+	Keep(nil)
+	Keep(&net.TCPAddr{})
+	Hold(nil)()
+	Hold(&net.TCPAddr{})()
+}
+
+func TestKeepingAgainCostsNothing(t *testing.T) {
+	connect, _ := limited(t, 1)
+	remote := connect().server.RemoteAddr()
+	if n := testing.AllocsPerRun(100, func() { Keep(remote) }); n != 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+func TestAServerCanEndItsSideFirst(t *testing.T) {
+	connect, _ := limited(t, 1)
+	p := connect()
+	if err := p.server.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the client reads %v, want the end", err)
+	}
+	wantOpen(t, "the other way", p)
+}
+
+func TestTheBoundLeavesFilesToOthers(t *testing.T) {
+	for files, want := range map[uint64]int{0: 1, 256: 96, 1024: 384, 20_000: 4096, 1 << 20: 4096, math.MaxUint64: 4096} {
+		if got := boundOf(files); got != want {
+			t.Errorf("%d files: %d connections, want %d", files, got, want)
+		}
+	}
+	if got := Bound(); got < 1 || got > most {
+		t.Errorf("Bound() = %d", got)
+	}
+}
