@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -39,6 +41,13 @@ type Config struct {
 	// ClientAddressKey is the metadata key under which the server expects the
 	// address of whoever calls the gateway, for its log. Empty: it is not told.
 	ClientAddressKey string
+	// TrustedProxies are the addresses of proxies that are believed, in
+	// X-Forwarded-For, where a request came from. Empty: nobody is.
+	TrustedProxies []netip.Prefix
+	// BrowserRate and BrowserBurst are how many requests one address may make on
+	// the browser's paths each second, and at once. 0: 5 and 100.
+	BrowserRate  rate.Limit
+	BrowserBurst int
 	// Logger gets what goes wrong in the gateway itself. Nil: none.
 	Logger *slog.Logger
 }
@@ -51,6 +60,8 @@ type gateway struct {
 	routes    routes
 	// addressKey is Config.ClientAddressKey.
 	addressKey string
+	proxies    proxies
+	rates      *rates
 	log        *slog.Logger
 }
 
@@ -74,15 +85,17 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		marshaler:  &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{}},
 		routes:     known,
 		addressKey: c.ClientAddressKey,
+		proxies:    c.TrustedProxies,
+		rates:      newRates(c.BrowserRate, c.BrowserBurst),
 		log:        c.Logger,
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	rest := g.newREST()
+	rest, conn := g.newREST(), holding{c.Conn}
 	err = errors.Join(
-		tokenvaultv1.RegisterVaultServiceHandler(ctx, rest, c.Conn),
-		tokenvaultv1.RegisterOAuthServiceHandler(ctx, rest, c.Conn),
+		tokenvaultv1.RegisterVaultServiceHandlerClient(ctx, rest, tokenvaultv1.NewVaultServiceClient(conn)),
+		tokenvaultv1.RegisterOAuthServiceHandlerClient(ctx, rest, tokenvaultv1.NewOAuthServiceClient(conn)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
@@ -95,8 +108,8 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle("GET /{$}", http.HandlerFunc(g.index))
 	mux.Handle("GET /static/{name...}", served(files))
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
-	mux.Handle("/", g.checked(rest))
-	return secured(g.calm(mux)), nil
+	mux.Handle("/", g.limited(g.checked(rest)))
+	return secured(g.located(g.calm(mux))), nil
 }
 
 // newREST returns grpc-gateway's mux with its doors shut: no header becomes

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/time/rate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -40,9 +41,15 @@ type server struct {
 	metadata metadata.MD
 	deadline bool
 	err      error // the answer, if not nil
+	// entered, unless nil, takes word of each call, which then waits for proceed.
+	entered, proceed chan struct{}
 }
 
 func (s *server) note(ctx context.Context) error {
+	if s.entered != nil {
+		s.entered <- struct{}{}
+		<-s.proceed
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -72,7 +79,7 @@ func (s *server) Callback(ctx context.Context, _ *tokenvaultv1.CallbackRequest) 
 }
 
 // newGateway returns a gateway at that public URL before a server.
-func newGateway(t *testing.T, publicURL string) (http.Handler, *server) {
+func newGateway(t *testing.T, publicURL string, change ...func(*gateway.Config)) (http.Handler, *server) {
 	t.Helper()
 	lis := bufconn.Listen(64 << 10)
 	srv, fake := grpc.NewServer(), &server{}
@@ -86,7 +93,11 @@ func newGateway(t *testing.T, publicURL string) (http.Handler, *server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	g, err := gateway.New(t.Context(), gateway.Config{Conn: conn, PublicURL: publicURL, FlowCookieKey: cookieKey, FlowLifetime: 7 * time.Minute})
+	c := gateway.Config{Conn: conn, PublicURL: publicURL, FlowCookieKey: cookieKey, FlowLifetime: 7 * time.Minute, BrowserRate: rate.Inf}
+	for _, f := range change {
+		f(&c)
+	}
+	g, err := gateway.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,24 +69,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // the types of what it sends and wants.
 func passedOn() []string { return []string{"Authorization", "Cookie", "Content-Type", "Accept"} }
 
-// addressKey leads to the address that a request came from.
-type addressKey struct{}
-
-// annotateAddress tells the server who is calling. It is the other end of the
-// connection, never what a header says: a proxy's, where one stands before.
+// annotateAddress tells the server who is calling.
 func (g *gateway) annotateAddress(ctx context.Context, _ *http.Request) metadata.MD {
-	address, ok := ctx.Value(addressKey{}).(string)
-	if !ok || g.addressKey == "" {
+	from := clientOf(ctx).text
+	if from == "" || g.addressKey == "" {
 		return nil
 	}
-	return metadata.Pairs(g.addressKey, address)
+	return metadata.Pairs(g.addressKey, from)
 }
 
 // stripped returns the request without all that grpc-gateway would make metadata
 // or deadlines of: X-Forwarded-For and -Host, Grpc-Timeout, Grpc-Metadata-*, the
 // host asked for, the peer's address.
 func stripped(r *http.Request, body []byte) *http.Request {
-	out := *r.WithContext(context.WithValue(r.Context(), addressKey{}, r.RemoteAddr))
+	out := *r
 	out.Header = make(http.Header)
 	for _, name := range passedOn() {
 		if values := r.Header.Values(name); len(values) > 0 {

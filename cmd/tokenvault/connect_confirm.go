@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"google.golang.org/grpc/status"
 
+	"github.com/tokenvault/tokenvault/gateway"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
@@ -59,22 +61,23 @@ func newTerminal(ctx context.Context, vault tokenvaultv1.VaultServiceClient, nam
 		return nil, fmt.Errorf("listen for the browser to come back: %w", err)
 	}
 	t := &terminal{vault: vault, name: name, log: log, listener: lis, path: "/" + rand.Text(), failed: make(chan error, 1)}
-	t.server = &http.Server{
-		Handler: t, ReadTimeout: readPatience, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx }, // with the caller token
-	}
-	go func() { _ = t.server.Serve(lis) }() // until close
+	t.server = gateway.NewServer(t, nil, slog.New(slog.DiscardHandler))
+	t.server.BaseContext = func(net.Listener) context.Context { return ctx } // with the caller token
+	go func() { _ = t.server.Serve(lis) }()                                  // until close
 	return t, nil
 }
 
 func (t *terminal) url() string { return "http://" + t.listener.Addr().String() + t.path }
+
+// goodbyePatience is how long a browser may take to read its answer.
+const goodbyePatience = 10 * time.Second
 
 // close lets a browser that has come back read its answer.
 func (t *terminal) close() {
 	if t == nil {
 		return
 	}
-	patience, cancel := context.WithTimeout(context.Background(), stopPatience) // the command's own may have ended
+	patience, cancel := context.WithTimeout(context.Background(), goodbyePatience) // the command's own may have ended
 	defer cancel()
 	if t.server.Shutdown(patience) != nil {
 		_ = t.server.Close()

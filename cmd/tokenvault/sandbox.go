@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
@@ -141,7 +142,7 @@ func faultySandbox(c sandbox.Config, faults map[sandbox.Endpoint]sandbox.Fault) 
 
 // serveSandbox serves until ctx ends.
 func serveSandbox(ctx context.Context, sb *sandbox.Sandbox, log *slog.Logger, lis net.Listener) error {
-	return serveHTTP(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: headerPatience, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
+	return gateway.Serve(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
 }
 
 // complete checks what is asked for, and makes what the client lacks.

@@ -9,6 +9,7 @@ secrets are references, env:NAME or file:PATH.
   listen: {grpc: 127.0.0.1:9090, http: 127.0.0.1:8080}  # these are the defaults
   tls: {cert_file: server.crt, key_file: server.key, client_ca_file: clients.crt}  # see below
   public_url: https://connect.example.com   # where browsers reach listen.http
+  trusted_proxies: [10.0.0.0/8]             # whose X-Forwarded-For says where browsers are
   storage: {bolt: {path: vault.db}}
   master_key: file:master.key               # tokenvault key generate --out master.key
   binding: confirm                          # ConfirmConnection says who came back | link: nobody does (development)

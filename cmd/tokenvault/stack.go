@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -83,7 +82,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 		}
 	}
 	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Audit: s.audit, TLS: s.grpcTLS(), Logger: log})
-	return s, s.addGateway(ctx, c.PublicURL, log)
+	return s, s.addGateway(ctx, c, log)
 }
 
 // openAudit opens the audit log. There is none where path is empty.
@@ -129,13 +128,12 @@ func (s *stack) grpcTLS() *tls.Config {
 	return s.certs.ServerConfigWithClients("h2")
 }
 
-// secured is the browsers' listener, with TLS if there is any. TLS is outermost: the
-// HTTP server looks whether a connection has it.
-func (s *stack) secured(lis net.Listener) net.Listener {
+// webTLS secures the browsers' listener. Nil: plaintext.
+func (s *stack) webTLS() *tls.Config {
 	if s.certs == nil {
-		return lis
+		return nil
 	}
-	return tls.NewListener(lis, s.certs.ServerConfig("h2", "http/1.1"))
+	return s.certs.ServerConfig("h2", "http/1.1")
 }
 
 // runCerts keeps the certificates in step with their files.
@@ -158,36 +156,18 @@ func newProviders(configs []provider.Config) ([]*provider.Provider, error) {
 	return providers, nil
 }
 
-// Limits of the browser's listener.
-const (
-	headerPatience = 10 * time.Second
-	readPatience   = 30 * time.Second
-	writePatience  = 2 * time.Minute // a callback may wait for the provider
-	idlePatience   = 2 * time.Minute
-	stopPatience   = 10 * time.Second
-	maxHeader      = 32 << 10 // bytes
-)
-
-func (s *stack) addGateway(ctx context.Context, publicURL string, log *slog.Logger) (err error) {
+func (s *stack) addGateway(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
 	if s.inside, err = s.server.DialGateway(); err != nil {
 		return err
 	}
 	handler, err := gateway.New(ctx, gateway.Config{
-		Conn: s.inside, PublicURL: publicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
-		ClientAddressKey: server.ClientAddressKey, Logger: log,
+		Conn: s.inside, PublicURL: c.PublicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		ClientAddressKey: server.ClientAddressKey, TrustedProxies: c.TrustedProxies, Logger: log,
 	})
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: headerPatience,
-		ReadTimeout:       readPatience,
-		WriteTimeout:      writePatience,
-		IdleTimeout:       idlePatience,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	s.http = gateway.NewServer(handler, s.webTLS(), log)
 	return nil
 }
 
@@ -205,7 +185,7 @@ func (s *stack) run(ctx context.Context, grpcListener, httpListener net.Listener
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.server.Run(ctx, grpcListener) })
-	group.Go(func() error { return serveHTTP(ctx, s.http, s.secured(httpListener)) })
+	group.Go(func() error { return gateway.Serve(ctx, s.http, httpListener) })
 	group.Go(func() error { return s.runCerts(ctx) })
 	err := group.Wait()
 	stopEngine()
@@ -226,30 +206,6 @@ func (s *stack) close() error {
 		errs = append(errs, s.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// serveHTTP serves until ctx ends, then waits a while for requests under way. It
-// returns the error of a listener that fails. It closes lis.
-func serveHTTP(ctx context.Context, s *http.Server, lis net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(lis) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
-	defer cancel()
-	if err := s.Shutdown(patience); err != nil {
-		err = errors.Join(err, s.Close())
-		if s.ErrorLog != nil {
-			s.ErrorLog.Printf("requests were still under way at the end, and were cut off: %v", err)
-		}
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
 
 // setting is a value and what sets it, for messages: a key of the configuration,

@@ -1,81 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"testing/synctest"
 
+	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault/certs"
 )
-
-// pipeListener hands out one end of a pipe, once.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (l *pipeListener) Close() error { close(l.closed); return nil }
-func (*pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
-
-func TestARequestThatOutlastsThePatienceIsCutOffAndLogged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lis := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-		entered := make(chan struct{})
-		var out bytes.Buffer
-		srv := &http.Server{ErrorLog: log.New(&out, "", 0), Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			close(entered)
-			<-r.Context().Done()
-		})}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- serveHTTP(ctx, srv, lis) }()
-		client, server := net.Pipe()
-		defer client.Close()
-		lis.conns <- server
-		if _, err := client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
-			t.Fatal(err)
-		}
-		<-entered
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("serveHTTP = %v", err)
-		}
-		if !strings.Contains(out.String(), "cut off") {
-			t.Errorf("nothing of it in the log: %q", out.String())
-		}
-	})
-}
-
-func TestServingWithAnEndedContextIsNoError(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 20 {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := serveHTTP(ctx, &http.Server{}, lis); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
 	dir := scriptCertificates(t)
@@ -92,7 +30,9 @@ func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
 	s := stack{certs: keeper}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- serveHTTP(ctx, &http.Server{Handler: http.NotFoundHandler()}, s.secured(lis)) }()
+	go func() {
+		done <- gateway.Serve(ctx, gateway.NewServer(http.NotFoundHandler(), s.webTLS(), slog.New(slog.DiscardHandler)), lis)
+	}()
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
 	if err != nil {
 		t.Fatal(err)

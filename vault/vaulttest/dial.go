@@ -3,7 +3,6 @@ package vaulttest
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 
 	"google.golang.org/grpc"
@@ -80,13 +79,13 @@ func (s *Stack) grpcTLS() *tls.Config {
 	return c
 }
 
-// secured is the browsers' listener, with TLS if there is any.
-func (s *Stack) secured(lis net.Listener) net.Listener {
+// webTLS is the browsers' listener's. Nil: plaintext.
+func (s *Stack) webTLS() *tls.Config {
 	s.t.Helper()
 	if s.Authority == nil {
-		return lis
+		return nil
 	}
 	c := s.Authority.ServerConfig(s.t)
 	c.NextProtos = []string{"h2", "http/1.1"}
-	return tls.NewListener(lis, c)
+	return c
 }

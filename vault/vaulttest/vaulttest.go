@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
 	"github.com/tokenvault/tokenvault/gateway"
@@ -67,6 +69,13 @@ type Config struct {
 	// TLS secures both listeners with certificates of Stack.Authority, which also
 	// issues those that clients may show at the one for gRPC.
 	TLS bool
+	// TrustedProxies are the gateway's.
+	TrustedProxies []netip.Prefix
+	// BrowserRate and BrowserBurst bound what one address may ask of the gateway's
+	// pages, each second and at once. Rate 0: there is no bound, since all browsers of
+	// a test have one address.
+	BrowserRate  rate.Limit
+	BrowserBurst int
 }
 
 // Stack is a running vault with a sandbox.
@@ -241,23 +250,19 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	srv := server.New(server.Config{Vault: s.Vault, Policy: policy, Audit: s.Audit, TLS: s.grpcTLS(), Logger: log})
 	inside, err := srv.DialGateway()
 	fatal(err)
-	handler, err := gateway.New(s.t.Context(), gateway.Config{
-		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
-		ClientAddressKey: server.ClientAddressKey, Logger: log,
-	})
+	handler, err := s.newGateway(inside, log)
 	fatal(err)
 
 	grpcListener := s.listen()
 	s.GRPCAddress = grpcListener.Addr().String()
 	s.Conn = s.Dial(s.Token)
 	s.Client = tokenvaultv1.NewVaultServiceClient(s.Conn)
-	web := &http.Server{Handler: handler}
-	gatewayListener = s.secured(gatewayListener)
+	web := gateway.NewServer(handler, s.webTLS(), log)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	engineCtx, stopEngine := context.WithCancel(ctx)
 	var servers, engine sync.WaitGroup
 	servers.Go(func() { s.check(srv.Run(ctx, grpcListener)) })
-	servers.Go(func() { _ = web.Serve(gatewayListener) })
+	servers.Go(func() { s.check(gateway.Serve(ctx, web, gatewayListener)) })
 	engine.Go(func() { s.check(s.Vault.Run(engineCtx)) })
 	s.stop = func() {
 		s.check(web.Close())
@@ -268,6 +273,18 @@ func (s *Stack) start(gatewayListener net.Listener) {
 		endAudit()
 		s.check(errors.Join(s.Conn.Close(), inside.Close(), db.Close()))
 	}
+}
+
+func (s *Stack) newGateway(inside *grpc.ClientConn, log *slog.Logger) (http.Handler, error) {
+	c := gateway.Config{
+		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		ClientAddressKey: server.ClientAddressKey, TrustedProxies: s.config.TrustedProxies,
+		BrowserRate: s.config.BrowserRate, BrowserBurst: s.config.BrowserBurst, Logger: log,
+	}
+	if c.BrowserRate == 0 {
+		c.BrowserRate = rate.Inf
+	}
+	return gateway.New(s.t.Context(), c)
 }
 
 // startAudit opens the audit log, if one is to be kept.

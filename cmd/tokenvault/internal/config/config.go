@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,7 +34,9 @@ type Config struct {
 	MasterKeySource string
 	Binding         vault.Binding
 	ReturnURLs      []string
-	Providers       []provider.Config
+	// TrustedProxies are believed where a request came from.
+	TrustedProxies []netip.Prefix
+	Providers      []provider.Config
 	// Templates are the names of the templates that providers are made of, by
 	// the provider's.
 	Templates map[string]string

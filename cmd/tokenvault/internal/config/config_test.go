@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -115,6 +116,17 @@ func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	}
 }
 
+func TestProxiesAreAddressesAndRanges(t *testing.T) {
+	text := strings.Replace(good, "binding: link\n", "binding: link\ntrusted_proxies: [10.0.0.0/8, 192.0.2.7, \"fd00::/8\", \"::1\"]\n", 1)
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(c.TrustedProxies), "[10.0.0.0/8 192.0.2.7/32 fd00::/8 ::1/128]"; got != want {
+		t.Errorf("proxies = %s, want %s", got, want)
+	}
+}
+
 func TestAnIssuerAloneIsAProvider(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    issuer: https://id.acme.example\n    client_id: vault\n    client_secret: env:SECRET\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
@@ -162,6 +174,12 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"nowhere to confirm", "binding: link\nreturn_urls: [\"https://app.example.com/connected\", \"https://app.example.com/done/*\"]", "binding: confirm", ":1: return_urls: is missing: with binding: confirm"},
 		{"star in a host", "https://app.example.com/done/*", "https://app.example.com*", ":8: return_urls.1: the * must come after the host"},
 		{"return URL without TLS", "https://app.example.com/connected", "http://app.example.com/connected", ":8: return_urls.0: https"},
+		{"a proxy by name", "binding: link\n", "binding: link\ntrusted_proxies: [proxy.example.com]\n", ":8: trusted_proxies.0: write the address of a proxy, such as 10.0.0.7, or a range of them, such as 10.0.0.0/8"},
+		{"a proxy with its port", "binding: link\n", "binding: link\ntrusted_proxies:\n  - 10.0.0.7\n  - \"10.0.0.8:80\"\n", ":10: trusted_proxies.1: write the address of a proxy"},
+		{"a range that begins elsewhere", "binding: link\n", "binding: link\ntrusted_proxies: [10.1.2.3/8]\n", ":8: trusted_proxies.0: the range begins elsewhere: write 10.0.0.0/8"},
+		{"IPv4 in IPv6", "binding: link\n", "binding: link\ntrusted_proxies: [\"::ffff:10.0.0.1\"]\n", ":8: trusted_proxies.0: write it as IPv4: 10.0.0.1"},
+		{"everybody is a proxy", "binding: link\n", "binding: link\ntrusted_proxies: [0.0.0.0/0]\n", ":8: trusted_proxies.0: this is everybody"},
+		{"a proxy that is no list", "binding: link\n", "binding: link\ntrusted_proxies: 10.0.0.0/8\n", ":8: trusted_proxies: write a list, such as [10.0.0.0/8]"},
 		{"unset variable", "env:SECRET", "env:OTHER", ":12: providers.mailchimp.client_secret: the environment variable OTHER is not set"},
 		{"no client_id", `    client_id: "1"` + "\n", "", ":10: providers.mailchimp.client_id: is missing"},
 		{"unknown template", `    client_id: "1"`, "    template: nope\n    client_id: \"1\"", `:11: providers.mailchimp.template: "nope" is not in the catalogue, which has `},

@@ -18,6 +18,7 @@ type file struct {
 	MasterKey  string                  `yaml:"master_key"`
 	Binding    string                  `yaml:"binding"`
 	ReturnURLs []string                `yaml:"return_urls"`
+	Proxies    []string                `yaml:"trusted_proxies"`
 	Providers  map[string]fileProvider `yaml:"providers"`
 	Callers    []fileCaller            `yaml:"callers"`
 	// SubjectTokens are the tokens of users.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -62,6 +63,8 @@ func (r *reader) read(f file) *Config {
 		Binding:     r.binding(f.Binding),
 		ReturnURLs:  f.ReturnURLs,
 		BoltPath:    r.boltPath(f.Storage.Bolt.Path),
+
+		TrustedProxies: r.proxies(f.Proxies),
 	}
 	c.TLS = r.certificates(f.TLS)
 	r.checkExposed([]string{"listen", "grpc"}, c.GRPCAddress, f.TLS)
@@ -110,6 +113,31 @@ func (r *reader) publicURL(value, httpAddress string, t fileTLS) string {
 		r.fail(path, "must begin with https://, since listen.http has TLS")
 	}
 	return strings.TrimSuffix(value, "/")
+}
+
+// proxies reads prefixes, and addresses that stand for themselves.
+func (r *reader) proxies(entries []string) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for i, entry := range entries {
+		path := []string{"trusted_proxies", strconv.Itoa(i)}
+		prefix, err := netip.ParsePrefix(entry)
+		if addr, addrErr := netip.ParseAddr(entry); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			r.fail(path, "write the address of a proxy, such as 10.0.0.7, or a range of them, such as 10.0.0.0/8 or fd00::/8")
+		case prefix.Addr().Is4In6():
+			r.fail(path, "write it as IPv4: %s", prefix.Addr().Unmap())
+		case prefix != prefix.Masked():
+			r.fail(path, "the range begins elsewhere: write %s", prefix.Masked())
+		case prefix.Bits() == 0:
+			r.fail(path, "this is everybody, who could then write any address into the record: name the proxies alone")
+		default:
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return prefixes
 }
 
 func (r *reader) boltPath(value string) string {

@@ -216,6 +216,8 @@ func sequenceExample(key string) string {
 		return "[mailchimp]"
 	case "return_urls":
 		return `["https://app.example.com/connected"]`
+	case "trusted_proxies":
+		return "[10.0.0.0/8]"
 	case "callers":
 		return "[{name: ..., token_sha256: ...}]"
 	}
