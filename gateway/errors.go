@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -23,7 +25,9 @@ func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshal
 // on those of the API.
 func (g *gateway) answerError(w http.ResponseWriter, r *http.Request, code int, st *status.Status) {
 	if isForBrowsers(r) {
-		g.pages.write(w, code, errorPage(st))
+		p := errorPage(st)
+		p.Next = wayOn(r, reasonOf(st))
+		g.pages.write(w, code, p)
 		return
 	}
 	if st.Code() == codes.Unauthenticated {
@@ -58,12 +62,20 @@ func errorPage(st *status.Status) page {
 	default:
 		text = "Something went wrong on our side. Please try again in a moment."
 	}
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			return page{Title: errorTitle(info.GetReason()), Text: append([]string{st.Message()}, nextStep(info.GetReason())...), Failed: true}
-		}
+	if reason := reasonOf(st); reason != "" {
+		return page{Title: errorTitle(reason), Text: append([]string{st.Message()}, nextStep(reason)...), Failed: true}
 	}
 	return page{Title: title, Text: []string{text}, Failed: true}
+}
+
+// reasonOf is the reason that the server gives. Empty: none.
+func reasonOf(st *status.Status) string {
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	return ""
 }
 
 // nextStep is what a person at a browser can do besides what the message says.
@@ -74,8 +86,24 @@ func nextStep(reason string) []string {
 	return nil
 }
 
+// signInAgain is the parameter of a link that has the person sign in as somebody else.
+const signInAgain = "sign_in_again"
+
+// wayOn lets a person sign in as who the link is for.
+func wayOn(r *http.Request, reason string) *step {
+	if reason != "SESSION_WRONG_SUBJECT" || !strings.HasSuffix(r.URL.Path, "/authorize") {
+		return nil
+	}
+	again := url.URL{Path: r.URL.Path, RawQuery: url.Values{"session": {r.URL.Query().Get("session")}, signInAgain: {"true"}}.Encode()}
+	return &step{Text: "Sign in as somebody else", Link: again.String()}
+}
+
 func errorTitle(reason string) string {
 	switch reason {
+	case "SESSION_WRONG_SUBJECT":
+		return "This link is for somebody else"
+	case "SIGN_IN_FAILED":
+		return "You are not signed in"
 	case "SESSION_EXPIRED":
 		return "This link does not work any more"
 	case "SESSION_USED":

@@ -38,6 +38,10 @@ type Config struct {
 	// FlowLifetime is how long a browser keeps the flow cookie: as long as a
 	// flow may take. 0: until the browser is closed.
 	FlowLifetime time.Duration
+	// SignInCookieKey and SignInLifetime are the same for the cookie of a browser
+	// that is signed in. Empty: there are no sign-ins.
+	SignInCookieKey string
+	SignInLifetime  time.Duration
 	// ClientAddressKey is the metadata key under which the server expects the
 	// address of whoever calls the gateway, for its log. Empty: it is not told.
 	ClientAddressKey string
@@ -55,7 +59,8 @@ type Config struct {
 // gateway is what the parts of the handler share.
 type gateway struct {
 	pages     pages
-	cookie    flowCookie
+	cookie    cookie // the flow's
+	signIn    cookie
 	marshaler runtime.Marshaler
 	routes    routes
 	// addressKey is Config.ClientAddressKey.
@@ -81,7 +86,8 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	}
 	g := &gateway{
 		pages:      p,
-		cookie:     newFlowCookie(u.Scheme == "https", c.FlowCookieKey, c.FlowLifetime),
+		cookie:     newCookie("tokenvault-flow", u.Scheme == "https", c.FlowCookieKey, c.FlowLifetime),
+		signIn:     newCookie("tokenvault-sign-in", u.Scheme == "https", c.SignInCookieKey, c.SignInLifetime),
 		marshaler:  &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{}},
 		routes:     known,
 		addressKey: c.ClientAddressKey,
@@ -125,6 +131,7 @@ func (g *gateway) newREST() *runtime.ServeMux {
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
 		runtime.WithMetadata(g.cookie.annotate),
+		runtime.WithMetadata(g.signIn.annotate),
 		runtime.WithMetadata(g.annotateAddress),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, g.marshaler),
 		runtime.WithForwardResponseOption(g.forwardOAuth),

@@ -10,7 +10,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
-// The browser's two RPCs answer with redirects and pages. grpc-gateway asks
+// The browser's RPCs answer with redirects and pages. grpc-gateway asks
 // twice: forwardOAuth sets status and headers, rewriteOAuth makes the body.
 
 const htmlType = "text/html; charset=utf-8"
@@ -19,8 +19,13 @@ func (g *gateway) forwardOAuth(_ context.Context, w http.ResponseWriter, m proto
 	location := ""
 	switch m := m.(type) {
 	case *tokenvaultv1.AuthorizeResponse:
-		location = m.GetLocation()
 		g.cookie.set(w, m.GetFlowCookie())
+		if m.GetConsent() == nil {
+			location = m.GetLocation()
+		}
+	case *tokenvaultv1.LoginCallbackResponse:
+		location = m.GetLocation()
+		g.signIn.set(w, m.GetSignInCookie())
 	case *tokenvaultv1.CallbackResponse:
 		location = m.GetLocation()
 	default:
@@ -38,6 +43,11 @@ func (g *gateway) rewriteOAuth(_ context.Context, m proto.Message) (any, error) 
 	var p page
 	switch m := m.(type) {
 	case *tokenvaultv1.AuthorizeResponse:
+		p = redirectPage()
+		if m.GetConsent() != nil {
+			p = consentPage(m.GetConsent(), m.GetLocation())
+		}
+	case *tokenvaultv1.LoginCallbackResponse:
 		p = redirectPage()
 	case *tokenvaultv1.CallbackResponse:
 		p = redirectPage()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
 //go:embed templates
@@ -17,7 +19,12 @@ type page struct {
 	Text   []string // paragraphs
 	Failed bool     // false: something good, or nothing special
 	Done   bool     // the person has finished
+	Next   *step    // what there is to do; nil: nothing
 }
+
+// step is a link that looks like a button: it works without a script, and where
+// forms may lead nowhere.
+type step struct{ Text, Link string }
 
 // pages renders pages. It is safe for concurrent use.
 type pages struct {
@@ -61,6 +68,21 @@ func connectedPage(provider, account string) page {
 		Title: provider + " is connected",
 		Text:  []string{text, "You can close this window and go back to your program."},
 		Done:  true,
+	}
+}
+
+// consentPage asks before the browser leaves for the provider. Its link is the only
+// way there: the state in it is known to nobody else, so whoever hands out links
+// cannot hand out one that leads past the page.
+func consentPage(c *tokenvaultv1.Consent, location string) page {
+	whose := fmt.Sprintf("It will be connected for %s.", c.GetSubject())
+	if c.GetLabel() != "default" {
+		whose = fmt.Sprintf("It will be connected for %s, as %q.", c.GetSubject(), c.GetLabel())
+	}
+	return page{
+		Title: "Connect your " + c.GetProviderName() + " account?",
+		Text:  []string{whose, "If that is not you, or you did not ask for this, close the window: somebody may be trying to get at your account."},
+		Next:  &step{Text: "Go on to " + c.GetProviderName(), Link: location},
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // moment, and 150 each minute.
 const (
 	defaultBrowserRate  rate.Limit = 5 // a second
-	defaultBrowserBurst            = 100
+	defaultBrowserBurst int        = 100
 )
 
 // maxAddresses is how many addresses one generation of rates knows: some MiB.

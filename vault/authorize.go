@@ -16,34 +16,64 @@ import (
 
 // Authorization is where a browser goes to ask the person for consent.
 type Authorization struct {
+	// Key is the connection that the link is for, also where that is another person's
+	// than the one's who is signed in. Zero with other errors, and for a sign-in.
+	Key Key
 	// Location is the provider's authorization endpoint with its parameters.
 	Location string
 	// FlowCookie is what the browser is to bring back with the callback.
 	FlowCookie secret.String
+	// Ask is set where a page is to ask the person before, for which connection of
+	// whose that is.
+	Ask bool
+	// ProviderName is for that page.
+	ProviderName string
+}
+
+// AuthorizeRequest is a link that was opened, and what the browser brought.
+type AuthorizeRequest struct {
+	Provider, Session string
+	// FlowCookie is the flow cookie that the browser has already, if any. It is
+	// kept, so that one browser can have several flows open at once.
+	FlowCookie secret.String
+	// SignInCookie is that of its sign-in, if any.
+	SignInCookie secret.String
+	// SignInAgain has the person sign in anew, as somebody else.
+	SignInAgain bool
 }
 
 // Authorize opens a session's link in one browser: it makes a state and a code
 // verifier for that browser alone. The link is not used up by it, since chat
-// programs open links to preview them.
-//
-// cookie is the flow cookie that the browser has already, if any. It is kept, so
-// that one browser can have several flows open at once.
-func (v *Vault) Authorize(ctx context.Context, providerName, session string, cookie secret.String) (Authorization, error) {
-	p, ok := v.providers[providerName]
-	if !ok || !isRandomID(session) {
+// programs open links to preview them. With [BindingLogin], the browser has to sign in
+// first, and then opens the link once more.
+func (v *Vault) Authorize(ctx context.Context, r AuthorizeRequest) (Authorization, error) {
+	p, ok := v.providers[r.Provider]
+	if !ok || !isRandomID(r.Session) {
 		return Authorization{}, errSessionExpired(nil)
 	}
-	id, err := v.blind.session(session)
+	id, err := v.blind.session(r.Session)
 	if err != nil {
 		return Authorization{}, err
 	}
-	if !isRandomID(cookie.Reveal()) {
-		cookie = secret.New(newRandomID())
+	if !isRandomID(r.FlowCookie.Reveal()) {
+		r.FlowCookie = secret.New(newRandomID())
+	}
+	person, err := v.personBefore(ctx, r)
+	if err != nil {
+		return Authorization{}, err
+	}
+	if person == "" && v.binding == BindingLogin {
+		return v.beginSignIn(ctx, id, r)
 	}
 	state, verifier := newRandomID(), provider.NewVerifier()
-	s, err := v.openLink(ctx, id, providerName, state, cookie, verifier)
+	s, err := v.openLink(ctx, id, r.Provider, func(s openSession) (store.Op, error) {
+		if err := v.checkPerson(s.Session, person); err != nil {
+			return store.Op{}, err
+		}
+		return v.newFlow(state, s, r.FlowCookie, verifier)
+	})
 	if err != nil {
-		return Authorization{}, err
+		return Authorization{Key: keyOf(s.GetKey())}, err
 	}
 	if p, err = bind(p, s.GetParams()); err != nil {
 		return Authorization{}, err
@@ -57,11 +87,12 @@ func (v *Vault) Authorize(ctx context.Context, providerName, session string, coo
 	if err != nil {
 		return Authorization{}, redeemError(p, err)
 	}
-	return Authorization{Location: location, FlowCookie: cookie}, nil
+	return Authorization{Key: keyOf(s.GetKey()), Location: location, FlowCookie: r.FlowCookie, Ask: v.asks, ProviderName: p.DisplayName()}, nil
 }
 
-// openLink stores a flow, and counts it in its session.
-func (v *Vault) openLink(ctx context.Context, sessionID, providerName, state string, cookie, verifier secret.String) (openSession, error) {
+// openLink stores what is begun with a link, a flow or a sign-in, and counts it in
+// the link's session.
+func (v *Vault) openLink(ctx context.Context, sessionID, providerName string, begin func(openSession) (store.Op, error)) (openSession, error) {
 	for range maxConflicts {
 		s, err := v.openSession(ctx, sessionID)
 		if err != nil {
@@ -84,11 +115,11 @@ func (v *Vault) openLink(ctx context.Context, sessionID, providerName, state str
 		if err != nil {
 			return openSession{}, err
 		}
-		flow, err := v.newFlow(state, s, cookie, verifier)
+		begun, err := begin(s)
 		if err != nil {
-			return openSession{}, err
+			return s, err
 		}
-		if _, err = v.store.Commit(ctx, counted, flow); !errors.Is(err, store.ErrConflict) {
+		if _, err = v.store.Commit(ctx, counted, begun); !errors.Is(err, store.ErrConflict) {
 			return s, err
 		}
 	}

@@ -22,6 +22,8 @@ type CallbackRequest struct {
 	Issuer     string
 	Error      string
 	FlowCookie secret.String
+	// SignInCookie is that of the browser's sign-in, if any.
+	SignInCookie secret.String
 }
 
 // CallbackResult is how a flow ended.
@@ -51,6 +53,10 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 		return CallbackResult{}, err
 	}
 	result := CallbackResult{Key: keyOf(f.session.GetKey()), ProviderName: f.provider.DisplayName()}
+	if err := v.checkPersonAfter(ctx, f, r.SignInCookie); err != nil {
+		// Nor here.
+		return result, err
+	}
 	conn, confirmation, err := v.finish(ctx, f, r)
 	switch {
 	case confirmation != "":
@@ -126,6 +132,16 @@ func (v *Vault) useUp(f checkedFlow) (store.Op, error) {
 	}, f.revision)
 }
 
+// spend uses a flow's state up, and leaves its session as it is.
+func (v *Vault) spend(ctx context.Context, f checkedFlow) error {
+	used, err := v.useUp(f)
+	if err != nil {
+		return err
+	}
+	_, err = v.store.Commit(ctx, used)
+	return err
+}
+
 func errStateUsed() *Error {
 	return &Error{
 		Reason:  AuthorizationFailed,
@@ -165,12 +181,7 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (c
 	if err := checkAnswer(ctx, f.provider, r); err != nil {
 		// The state is used up; the session stays, so that the person can
 		// change their mind with the same link.
-		used, opErr := v.useUp(f)
-		if opErr != nil {
-			return nil, "", errors.Join(err, opErr)
-		}
-		_, commitErr := v.store.Commit(ctx, used)
-		return nil, "", errors.Join(err, commitErr)
+		return nil, "", errors.Join(err, v.spend(ctx, f))
 	}
 	id, err := v.blind.connection(keyOf(f.session.GetKey()))
 	if err != nil {

@@ -56,6 +56,8 @@ const (
 	SessionUsed        Reason = "SESSION_USED"
 	// SessionWrongSubject: the flow was begun for somebody else.
 	SessionWrongSubject Reason = "SESSION_WRONG_SUBJECT"
+	// SignInFailed: the operator's OpenID provider has not told who it is.
+	SignInFailed Reason = "SIGN_IN_FAILED"
 	// BrowserUnknown: the callback came in a browser that did not open the link.
 	BrowserUnknown Reason = "BROWSER_UNKNOWN"
 	// AccessDenied: the person, or the provider for the person, said no.

@@ -169,10 +169,12 @@ func (b blind) name(k Key) (*known, error) {
 // provider begins the store keys of what waits for a provider.
 func (b blind) provider(name string) (string, error) { return b.keyring.Blind("provider", name) }
 
-// session, flow and confirmation hash what a browser brings, so that a copy of the
+// These hash what a browser brings, so that a copy of the
 // store does not let anybody finish a flow.
 func (b blind) session(session string) (string, error) { return b.keyring.Blind("session", session) }
 func (b blind) flow(state string) (string, error)      { return b.keyring.Blind("flow", state) }
+func (b blind) login(state string) (string, error)     { return b.keyring.Blind("login", state) }
+func (b blind) signIn(cookie string) (string, error)   { return b.keyring.Blind("sign-in", cookie) }
 func (b blind) confirmation(confirmation string) (string, error) {
 	return b.keyring.Blind("confirmation", confirmation)
 }

@@ -25,10 +25,13 @@ const (
 	kindRevocations   store.Kind = "revocations"
 	// kindDisconnections are few and short-lived.
 	kindDisconnections store.Kind = "disconnections"
-	kindUsage          store.Kind = "usage"
-	kindSecrets        store.Kind = "secrets"
-	kindDevices        store.Kind = "devices"
-	kindAudit          store.Kind = "audit"
+	// kindLogins are sign-ins that are under way, and kindSignIns who is signed in.
+	kindLogins  store.Kind = "logins"
+	kindSignIns store.Kind = "sign-ins"
+	kindUsage   store.Kind = "usage"
+	kindSecrets store.Kind = "secrets"
+	kindDevices store.Kind = "devices"
+	kindAudit   store.Kind = "audit"
 )
 
 // sealedKinds are the kinds of records that the keyset seals: all but its own.
@@ -36,6 +39,7 @@ func sealedKinds() []store.Kind {
 	return []store.Kind{
 		kindConnections, kindSessions, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
 		kindDisconnections, kindSecrets, kindDevices, kindAudit, kindConfirmations,
+		kindLogins, kindSignIns,
 	}
 }
 

@@ -23,6 +23,10 @@ const (
 	// provider, and the code is redeemed only if the flow was begun for them. See
 	// [Vault.Confirm].
 	BindingConfirm Binding = "confirm"
+	// BindingLogin: the gateway signs the person in with the operator's OpenID
+	// provider, before they leave for the provider, and looks who is signed in
+	// when they are back.
+	BindingLogin Binding = "login"
 	// BindingLink: whoever has the link may finish the flow. It is for
 	// development.
 	BindingLink Binding = "link"
@@ -44,6 +48,11 @@ type Config struct {
 	ReturnURLs []string
 	// Binding must be set.
 	Binding Binding
+	// Identity signs people in. BindingLogin needs it.
+	Identity IdentityProvider
+	// ConsentPage has a page say whose account is to be connected before a browser
+	// leaves for the provider.
+	ConsentPage bool
 	// Logger gets one line for each event worth an audit. Nil: none.
 	Logger *slog.Logger
 	// Now is the clock. Nil: time.Now.
@@ -59,6 +68,8 @@ type Vault struct {
 	returnTo  returnURLs
 	publicURL string
 	binding   Binding
+	identity  IdentityProvider
+	asks      bool // Config.ConsentPage
 	log       *slog.Logger
 	now       func() time.Time
 	usage     usage
@@ -78,7 +89,13 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 	if c.Store == nil || c.Keyring == nil {
 		return nil, errors.New("vault: Config needs a Store and a Keyring")
 	}
-	if c.Binding != BindingConfirm && c.Binding != BindingLink {
+	switch c.Binding {
+	case BindingConfirm, BindingLink:
+	case BindingLogin:
+		if c.Identity == nil {
+			return nil, errors.New("vault: binding login needs an identity provider")
+		}
+	default:
 		return nil, fmt.Errorf("vault: binding %q is not known", c.Binding)
 	}
 	returnTo, err := newReturnURLs(c.ReturnURLs)
@@ -93,6 +110,8 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		returnTo:  returnTo,
 		publicURL: c.PublicURL,
 		binding:   c.Binding,
+		identity:  c.Identity,
+		asks:      c.ConsentPage,
 		log:       c.Logger,
 		now:       c.Now,
 		usage:     newUsage(),
@@ -129,6 +148,9 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 func RedirectURL(publicURL, providerName string) string {
 	return publicURL + "/oauth/" + providerName + "/callback"
 }
+
+// LoginRedirectURL is the vault's redirect URI at the operator's OpenID provider.
+func LoginRedirectURL(publicURL string) string { return publicURL + "/login/callback" }
 
 // Run does the background work until ctx ends: tokens to refresh ahead of their
 // end, account details that are still to be fetched, revocations that are still to

@@ -38,6 +38,9 @@ the redirect URI to register there.`,
 			for _, p := range c.Providers {
 				fmt.Fprintf(cmd.OutOrStdout(), "  %s: %s\n", p.Name, describeProvider(p, c.Templates[p.Name]))
 			}
+			if c.Login != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "People sign in at %s, where %s is to be registered.\n", c.Login.Issuer, c.Login.RedirectURL)
+			}
 			return nil
 		},
 	}

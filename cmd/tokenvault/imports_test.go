@@ -31,6 +31,7 @@ func layers() map[string]mayImport {
 		"vault/keyring":                   {own: []string{"vault/secret", storage}},
 		"vault/provider":                  {own: []string{"vault/secret"}},
 		"vault/access":                    {own: []string{"vault/secret"}},
+		"vault/login":                     {own: []string{"vault/secret"}},
 		"vault/audit":                     {},
 		"vault/netlimit":                  {},
 		"vault/sandbox":                   {},
@@ -44,7 +45,7 @@ func layers() map[string]mayImport {
 		storage:                           {},
 		"cmd/tokenvault":                  everything,
 		"cmd/mailchimp-mcp":               everything,
-		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/certs", "cmd/tokenvault/internal/nearest"}, engine...)},
+		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/certs", "vault/login", "cmd/tokenvault/internal/nearest"}, engine...)},
 		"cmd/tokenvault/internal/nearest": {},
 	}
 }

@@ -12,7 +12,15 @@ secrets are references, env:NAME or file:PATH.
   trusted_proxies: [10.0.0.0/8]             # whose X-Forwarded-For says where browsers are
   storage: {bolt: {path: vault.db}}
   master_key: file:master.key               # tokenvault key generate --out master.key
-  binding: confirm                          # ConfirmConnection says who came back | link: nobody does (development)
+  binding: confirm                          # ConfirmConnection says who came back | login: people sign in below |
+                                            # link: whoever has a link may finish its flow (development)
+  login:                                    # with binding: login, an OpenID provider that knows your people
+    issuer: https://id.example.com
+    client_id: tokenvault
+    client_secret: env:LOGIN_CLIENT_SECRET
+    subject_claim: sub                      # the claim that is the subject of Connect
+    scopes: [openid]
+  consent_page: false                       # true: a page says whose account it is before the provider is asked
   return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *; on 127.0.0.1 without a port: any
   providers:
     mailchimp:                              # a template of the built-in catalogue

@@ -20,6 +20,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/login"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/server"
 	"github.com/tokenvault/tokenvault/vault/store"
@@ -68,7 +69,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	}
 	s.vault, err = vault.New(ctx, vault.Config{
 		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
-		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Logger: log,
+		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Identity: identityProvider(c), ConsentPage: c.ConsentPage, Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -83,6 +84,14 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	}
 	s.server = server.New(server.Config{Vault: s.vault, Policy: policy, Audit: s.audit, TLS: s.grpcTLS(), Logger: log})
 	return s, s.addGateway(ctx, c, log)
+}
+
+// identityProvider is who signs people in. Nil: nobody does.
+func identityProvider(c *config.Config) vault.IdentityProvider {
+	if c.Login == nil {
+		return nil
+	}
+	return login.New(*c.Login)
 }
 
 // openAudit opens the audit log. There is none where path is empty.
@@ -162,6 +171,7 @@ func (s *stack) addGateway(ctx context.Context, c *config.Config, log *slog.Logg
 	}
 	handler, err := gateway.New(ctx, gateway.Config{
 		Conn: s.inside, PublicURL: c.PublicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		SignInCookieKey: server.SignInCookieKey, SignInLifetime: vault.SignInLifetime,
 		ClientAddressKey: server.ClientAddressKey, TrustedProxies: c.TrustedProxies, Logger: log,
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ func codeOf(reason vault.Reason) codes.Code {
 		return codes.Unavailable
 	case vault.ReauthorizationRequired, vault.ProviderMisconfigured, vault.SessionExpired, vault.SessionUsed,
 		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable,
-		vault.GrantNotSupported, vault.APIKeyNotSupported, vault.TokenRefused:
+		vault.SignInFailed, vault.GrantNotSupported, vault.APIKeyNotSupported, vault.TokenRefused:
 		return codes.FailedPrecondition
 	case vault.ResumeTokenExpired:
 		return codes.OutOfRange
@@ -97,7 +97,7 @@ func levelOf(code codes.Code, reason string) slog.Level {
 		return slog.LevelDebug
 	case string(vault.AccessDenied): // by the person
 		return slog.LevelInfo
-	case string(vault.ProviderMisconfigured):
+	case string(vault.ProviderMisconfigured), string(vault.SignInFailed):
 		return slog.LevelWarn
 	}
 	switch code {

@@ -93,8 +93,9 @@ func methods() map[string]method {
 		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, names: aProvider, public: true},
 		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, names: nothing, public: true},
 
-		tokenvaultv1.OAuthService_Authorize_FullMethodName: {name: "Authorize", who: browser, gateway: true, noted: true},
-		tokenvaultv1.OAuthService_Callback_FullMethodName:  {name: "Callback", who: browser, gateway: true, noted: true},
+		tokenvaultv1.OAuthService_Authorize_FullMethodName:     {name: "Authorize", who: browser, gateway: true, noted: true},
+		tokenvaultv1.OAuthService_Callback_FullMethodName:      {name: "Callback", who: browser, gateway: true, noted: true},
+		tokenvaultv1.OAuthService_LoginCallback_FullMethodName: {name: "LoginCallback", who: browser, gateway: true, noted: true},
 
 		grpc_health_v1.Health_Check_FullMethodName: {name: "Check", who: anyone, public: true},
 		grpc_health_v1.Health_List_FullMethodName:  {name: "List", who: anyone, public: true},

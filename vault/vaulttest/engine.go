@@ -302,7 +302,7 @@ func (e *Engine) Return(session string, account int) (string, error) {
 
 func (e *Engine) approve(providerName, session string, account int) (string, error) {
 	ctx := e.t.Context()
-	opened, err := e.Vault.Authorize(ctx, providerName, session, secret.String{})
+	opened, err := e.Vault.Authorize(ctx, vault.AuthorizeRequest{Provider: providerName, Session: session})
 	if err != nil {
 		return "", err
 	}

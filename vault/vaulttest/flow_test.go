@@ -95,7 +95,7 @@ func TestALinkBearsOnlySoManyAttempts(t *testing.T) {
 		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
 		session := begin(t, e)
 		for range 100 {
-			opened, err := e.Vault.Authorize(t.Context(), "acme", session, secret.String{})
+			opened, err := e.Vault.Authorize(t.Context(), vault.AuthorizeRequest{Provider: "acme", Session: session})
 			if err != nil {
 				wantReason(t, err, vault.SessionExpired)
 				break
@@ -111,7 +111,7 @@ func TestALinkBearsOnlySoManyAttempts(t *testing.T) {
 		other := begin(t, e)
 		opened := 0
 		for range 100 {
-			if _, err := e.Vault.Authorize(t.Context(), "acme", other, secret.String{}); err == nil {
+			if _, err := e.Vault.Authorize(t.Context(), vault.AuthorizeRequest{Provider: "acme", Session: other}); err == nil {
 				opened++
 			}
 		}

@@ -20,7 +20,8 @@ import (
 )
 
 // Issuer is an OpenID Connect issuer on loopback that makes whatever token a test
-// wants. It is safe for concurrent use.
+// wants, and signs in whom it is told to, without a password. It is safe for
+// concurrent use.
 type Issuer struct {
 	URL string
 
@@ -32,6 +33,7 @@ type Issuer struct {
 	published []jose.JSONWebKey
 	status    int // of its answers; 0: as they should be
 	asked     int
+	signIns   signIns
 }
 
 // NewIssuer starts an issuer for the length of the test. now is the clock that its
@@ -61,11 +63,31 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
+		i.answer(w, http.StatusOK, i.metadata())
 	case "/keys":
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: i.published})
+		i.answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: i.published})
+	case "/authorize":
+		i.authorize(w, r)
+	case "/token":
+		i.redeem(w, r)
 	default:
 		http.NotFound(w, r)
+	}
+}
+
+func (i *Issuer) metadata() map[string]any {
+	return map[string]any{
+		"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
+		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"ES256"}, "token_endpoint_auth_methods_supported": []string{"client_secret_post"},
+	}
+}
+
+func (i *Issuer) answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		i.t.Error(err)
 	}
 }
 
@@ -109,9 +131,12 @@ func (i *Issuer) Asked() int {
 func (i *Issuer) Token(claims map[string]any) secret.String {
 	i.t.Helper()
 	i.mu.Lock()
-	key := i.keys[len(i.keys)-1]
-	i.mu.Unlock()
-	return i.TokenOf(key, claims)
+	defer i.mu.Unlock()
+	return i.token(claims)
+}
+
+func (i *Issuer) token(claims map[string]any) secret.String {
+	return i.TokenOf(i.keys[len(i.keys)-1], claims)
 }
 
 // OldKey returns the first key, for tokens of keys that were withdrawn.

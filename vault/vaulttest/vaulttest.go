@@ -33,6 +33,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/login"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
@@ -53,6 +54,10 @@ type Config struct {
 	ReturnURLs []string
 	// Binding is how flows are bound. Empty: link.
 	Binding vault.Binding
+	// Issuer signs people in, for vault.BindingLogin. Nil: nobody does.
+	Issuer *Issuer
+	// ConsentPage is vault.Config's.
+	ConsentPage bool
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
 	// an hour.
 	TokenLifetime time.Duration
@@ -235,7 +240,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	fatal(err)
 	s.Vault, err = vault.New(s.t.Context(), vault.Config{
 		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
-		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Logger: log, Now: s.Clock.Now,
+		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Identity: s.identity(), ConsentPage: s.config.ConsentPage, Logger: log, Now: s.Clock.Now,
 	})
 	fatal(err)
 	policy, err := access.NewPolicy(access.Config{
@@ -278,6 +283,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 func (s *Stack) newGateway(inside *grpc.ClientConn, log *slog.Logger) (http.Handler, error) {
 	c := gateway.Config{
 		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
+		SignInCookieKey: server.SignInCookieKey, SignInLifetime: vault.SignInLifetime,
 		ClientAddressKey: server.ClientAddressKey, TrustedProxies: s.config.TrustedProxies,
 		BrowserRate: s.config.BrowserRate, BrowserBurst: s.config.BrowserBurst, Logger: log,
 	}
@@ -285,6 +291,13 @@ func (s *Stack) newGateway(inside *grpc.ClientConn, log *slog.Logger) (http.Hand
 		c.BrowserRate = rate.Inf
 	}
 	return gateway.New(s.t.Context(), c)
+}
+
+func (s *Stack) identity() vault.IdentityProvider {
+	if s.config.Issuer == nil {
+		return nil
+	}
+	return login.New(s.config.Issuer.Login(vault.LoginRedirectURL(s.GatewayURL)))
 }
 
 // startAudit opens the audit log, if one is to be kept.

@@ -25,7 +25,9 @@ type AuthorizeRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
 	// The session of ConnectResponse.
-	Session       string `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	Session string `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// Sign in anew, as somebody else. Where flows are bound by sign-in.
+	SignInAgain   bool `protobuf:"varint,3,opt,name=sign_in_again,json=signInAgain,proto3" json:"sign_in_again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -74,12 +76,22 @@ func (x *AuthorizeRequest) GetSession() string {
 	return ""
 }
 
+func (x *AuthorizeRequest) GetSignInAgain() bool {
+	if x != nil {
+		return x.SignInAgain
+	}
+	return false
+}
+
 type AuthorizeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the browser goes: the provider's authorization endpoint.
+	// Where the browser goes: the provider's authorization endpoint, or that of the
+	// operator's OpenID provider.
 	Location string `protobuf:"bytes,1,opt,name=location,proto3" json:"location,omitempty"`
 	// Value of the flow cookie that the browser is to keep for 10 minutes.
-	FlowCookie    string `protobuf:"bytes,2,opt,name=flow_cookie,json=flowCookie,proto3" json:"flow_cookie,omitempty"`
+	FlowCookie string `protobuf:"bytes,2,opt,name=flow_cookie,json=flowCookie,proto3" json:"flow_cookie,omitempty"`
+	// What the person is to be asked before the browser goes there. Absent: nothing.
+	Consent       *Consent `protobuf:"bytes,3,opt,name=consent,proto3" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +140,190 @@ func (x *AuthorizeResponse) GetFlowCookie() string {
 	return ""
 }
 
+func (x *AuthorizeResponse) GetConsent() *Consent {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+// Consent is what a page asks before the browser leaves for the provider.
+type Consent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Display name of the provider.
+	ProviderName string `protobuf:"bytes,1,opt,name=provider_name,json=providerName,proto3" json:"provider_name,omitempty"`
+	// Whose connection it will be, and which of theirs.
+	Subject       string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	Label         string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consent) Reset() {
+	*x = Consent{}
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consent) ProtoMessage() {}
+
+func (x *Consent) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consent.ProtoReflect.Descriptor instead.
+func (*Consent) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Consent) GetProviderName() string {
+	if x != nil {
+		return x.ProviderName
+	}
+	return ""
+}
+
+func (x *Consent) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Consent) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+type LoginCallbackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginCallbackRequest) Reset() {
+	*x = LoginCallbackRequest{}
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginCallbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginCallbackRequest) ProtoMessage() {}
+
+func (x *LoginCallbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginCallbackRequest.ProtoReflect.Descriptor instead.
+func (*LoginCallbackRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LoginCallbackRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *LoginCallbackRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LoginCallbackRequest) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type LoginCallbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the browser goes: back to what it came from.
+	Location string `protobuf:"bytes,1,opt,name=location,proto3" json:"location,omitempty"`
+	// Value of the cookie of the sign-in.
+	SignInCookie  string `protobuf:"bytes,2,opt,name=sign_in_cookie,json=signInCookie,proto3" json:"sign_in_cookie,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginCallbackResponse) Reset() {
+	*x = LoginCallbackResponse{}
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginCallbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginCallbackResponse) ProtoMessage() {}
+
+func (x *LoginCallbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginCallbackResponse.ProtoReflect.Descriptor instead.
+func (*LoginCallbackResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LoginCallbackResponse) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *LoginCallbackResponse) GetSignInCookie() string {
+	if x != nil {
+		return x.SignInCookie
+	}
+	return ""
+}
+
 // CallbackRequest holds the parameters of RFC 6749, sections 4.1.2 and 4.1.2.1,
 // and of RFC 9207.
 type CallbackRequest struct {
@@ -144,7 +340,7 @@ type CallbackRequest struct {
 
 func (x *CallbackRequest) Reset() {
 	*x = CallbackRequest{}
-	mi := &file_tokenvault_v1_oauth_proto_msgTypes[2]
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -156,7 +352,7 @@ func (x *CallbackRequest) String() string {
 func (*CallbackRequest) ProtoMessage() {}
 
 func (x *CallbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_oauth_proto_msgTypes[2]
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -169,7 +365,7 @@ func (x *CallbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallbackRequest.ProtoReflect.Descriptor instead.
 func (*CallbackRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{2}
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CallbackRequest) GetProvider() string {
@@ -229,7 +425,7 @@ type CallbackResponse struct {
 
 func (x *CallbackResponse) Reset() {
 	*x = CallbackResponse{}
-	mi := &file_tokenvault_v1_oauth_proto_msgTypes[3]
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -241,7 +437,7 @@ func (x *CallbackResponse) String() string {
 func (*CallbackResponse) ProtoMessage() {}
 
 func (x *CallbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_v1_oauth_proto_msgTypes[3]
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -254,7 +450,7 @@ func (x *CallbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallbackResponse.ProtoReflect.Descriptor instead.
 func (*CallbackResponse) Descriptor() ([]byte, []int) {
-	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{3}
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CallbackResponse) GetLocation() string {
@@ -282,14 +478,27 @@ var File_tokenvault_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_oauth_proto_rawDesc = "" +
 	"\n" +
-	"\x19tokenvault/v1/oauth.proto\x12\rtokenvault.v1\"M\n" +
+	"\x19tokenvault/v1/oauth.proto\x12\rtokenvault.v1\"q\n" +
 	"\x10AuthorizeRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x1d\n" +
-	"\asession\x18\x02 \x01(\tB\x03\x80\x01\x01R\asession\"U\n" +
+	"\asession\x18\x02 \x01(\tB\x03\x80\x01\x01R\asession\x12\"\n" +
+	"\rsign_in_again\x18\x03 \x01(\bR\vsignInAgain\"\x87\x01\n" +
 	"\x11AuthorizeResponse\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12$\n" +
 	"\vflow_cookie\x18\x02 \x01(\tB\x03\x80\x01\x01R\n" +
-	"flowCookie\"\xb6\x01\n" +
+	"flowCookie\x120\n" +
+	"\aconsent\x18\x03 \x01(\v2\x16.tokenvault.v1.ConsentR\aconsent\"^\n" +
+	"\aConsent\x12#\n" +
+	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"`\n" +
+	"\x14LoginCallbackRequest\x12\x17\n" +
+	"\x04code\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04code\x12\x19\n" +
+	"\x05state\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05state\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"^\n" +
+	"\x15LoginCallbackResponse\x12\x1a\n" +
+	"\blocation\x18\x01 \x01(\tR\blocation\x12)\n" +
+	"\x0esign_in_cookie\x18\x02 \x01(\tB\x03\x80\x01\x01R\fsignInCookie\"\xb6\x01\n" +
 	"\x0fCallbackRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x17\n" +
 	"\x04code\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04code\x12\x19\n" +
@@ -300,10 +509,11 @@ const file_tokenvault_v1_oauth_proto_rawDesc = "" +
 	"\x10CallbackResponse\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12#\n" +
 	"\rprovider_name\x18\x02 \x01(\tR\fproviderName\x12!\n" +
-	"\faccount_name\x18\x03 \x01(\tR\vaccountName2\xab\x01\n" +
+	"\faccount_name\x18\x03 \x01(\tR\vaccountName2\x87\x02\n" +
 	"\fOAuthService\x12N\n" +
 	"\tAuthorize\x12\x1f.tokenvault.v1.AuthorizeRequest\x1a .tokenvault.v1.AuthorizeResponse\x12K\n" +
-	"\bCallback\x12\x1e.tokenvault.v1.CallbackRequest\x1a\x1f.tokenvault.v1.CallbackResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
+	"\bCallback\x12\x1e.tokenvault.v1.CallbackRequest\x1a\x1f.tokenvault.v1.CallbackResponse\x12Z\n" +
+	"\rLoginCallback\x12#.tokenvault.v1.LoginCallbackRequest\x1a$.tokenvault.v1.LoginCallbackResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
 
 var (
 	file_tokenvault_v1_oauth_proto_rawDescOnce sync.Once
@@ -317,23 +527,29 @@ func file_tokenvault_v1_oauth_proto_rawDescGZIP() []byte {
 	return file_tokenvault_v1_oauth_proto_rawDescData
 }
 
-var file_tokenvault_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_tokenvault_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tokenvault_v1_oauth_proto_goTypes = []any{
-	(*AuthorizeRequest)(nil),  // 0: tokenvault.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil), // 1: tokenvault.v1.AuthorizeResponse
-	(*CallbackRequest)(nil),   // 2: tokenvault.v1.CallbackRequest
-	(*CallbackResponse)(nil),  // 3: tokenvault.v1.CallbackResponse
+	(*AuthorizeRequest)(nil),      // 0: tokenvault.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),     // 1: tokenvault.v1.AuthorizeResponse
+	(*Consent)(nil),               // 2: tokenvault.v1.Consent
+	(*LoginCallbackRequest)(nil),  // 3: tokenvault.v1.LoginCallbackRequest
+	(*LoginCallbackResponse)(nil), // 4: tokenvault.v1.LoginCallbackResponse
+	(*CallbackRequest)(nil),       // 5: tokenvault.v1.CallbackRequest
+	(*CallbackResponse)(nil),      // 6: tokenvault.v1.CallbackResponse
 }
 var file_tokenvault_v1_oauth_proto_depIdxs = []int32{
-	0, // 0: tokenvault.v1.OAuthService.Authorize:input_type -> tokenvault.v1.AuthorizeRequest
-	2, // 1: tokenvault.v1.OAuthService.Callback:input_type -> tokenvault.v1.CallbackRequest
-	1, // 2: tokenvault.v1.OAuthService.Authorize:output_type -> tokenvault.v1.AuthorizeResponse
-	3, // 3: tokenvault.v1.OAuthService.Callback:output_type -> tokenvault.v1.CallbackResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2, // 0: tokenvault.v1.AuthorizeResponse.consent:type_name -> tokenvault.v1.Consent
+	0, // 1: tokenvault.v1.OAuthService.Authorize:input_type -> tokenvault.v1.AuthorizeRequest
+	5, // 2: tokenvault.v1.OAuthService.Callback:input_type -> tokenvault.v1.CallbackRequest
+	3, // 3: tokenvault.v1.OAuthService.LoginCallback:input_type -> tokenvault.v1.LoginCallbackRequest
+	1, // 4: tokenvault.v1.OAuthService.Authorize:output_type -> tokenvault.v1.AuthorizeResponse
+	6, // 5: tokenvault.v1.OAuthService.Callback:output_type -> tokenvault.v1.CallbackResponse
+	4, // 6: tokenvault.v1.OAuthService.LoginCallback:output_type -> tokenvault.v1.LoginCallbackResponse
+	4, // [4:7] is the sub-list for method output_type
+	1, // [1:4] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_oauth_proto_init() }
@@ -347,7 +563,7 @@ func file_tokenvault_v1_oauth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_oauth_proto_rawDesc), len(file_tokenvault_v1_oauth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

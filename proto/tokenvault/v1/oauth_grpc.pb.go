@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OAuthService_Authorize_FullMethodName = "/tokenvault.v1.OAuthService/Authorize"
-	OAuthService_Callback_FullMethodName  = "/tokenvault.v1.OAuthService/Callback"
+	OAuthService_Authorize_FullMethodName     = "/tokenvault.v1.OAuthService/Authorize"
+	OAuthService_Callback_FullMethodName      = "/tokenvault.v1.OAuthService/Callback"
+	OAuthService_LoginCallback_FullMethodName = "/tokenvault.v1.OAuthService/LoginCallback"
 )
 
 // OAuthServiceClient is the client API for OAuthService service.
@@ -28,18 +29,23 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // OAuthService is the browser's half of a flow. The gateway serves it as REST
-// (GET /oauth/{provider}/authorize and GET /oauth/{provider}/callback) and
-// answers with redirects and pages. It is not served on the gRPC listener.
+// (GET /oauth/{provider}/authorize, GET /oauth/{provider}/callback and
+// GET /login/callback) and answers with redirects and pages. It is not served on the
+// gRPC listener.
 //
-// The browser's identity in both calls is the flow cookie. It travels as gRPC
-// metadata that only the gateway can set, never as a field, since the query
-// string of a GET can fill any field of its request.
+// The browser's identity in these calls is the flow cookie, and the person's the
+// cookie of a sign-in. They travel as gRPC metadata that only the gateway can set,
+// never as fields, since the query string of a GET can fill any field of its request.
 type OAuthServiceClient interface {
-	// Authorize sends the browser to the provider.
+	// Authorize sends the browser to the provider; where flows are bound by sign-in
+	// (binding: login), to the operator's OpenID provider first.
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
 	// Callback is the redirect URI (RFC 6749, section 3.1.2): it takes the
 	// authorization code, redeems it, and stores the tokens.
 	Callback(ctx context.Context, in *CallbackRequest, opts ...grpc.CallOption) (*CallbackResponse, error)
+	// LoginCallback is the redirect URI of the vault at the operator's OpenID
+	// provider: it signs the browser in.
+	LoginCallback(ctx context.Context, in *LoginCallbackRequest, opts ...grpc.CallOption) (*LoginCallbackResponse, error)
 }
 
 type oAuthServiceClient struct {
@@ -70,23 +76,38 @@ func (c *oAuthServiceClient) Callback(ctx context.Context, in *CallbackRequest, 
 	return out, nil
 }
 
+func (c *oAuthServiceClient) LoginCallback(ctx context.Context, in *LoginCallbackRequest, opts ...grpc.CallOption) (*LoginCallbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LoginCallbackResponse)
+	err := c.cc.Invoke(ctx, OAuthService_LoginCallback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OAuthServiceServer is the server API for OAuthService service.
 // All implementations must embed UnimplementedOAuthServiceServer
 // for forward compatibility.
 //
 // OAuthService is the browser's half of a flow. The gateway serves it as REST
-// (GET /oauth/{provider}/authorize and GET /oauth/{provider}/callback) and
-// answers with redirects and pages. It is not served on the gRPC listener.
+// (GET /oauth/{provider}/authorize, GET /oauth/{provider}/callback and
+// GET /login/callback) and answers with redirects and pages. It is not served on the
+// gRPC listener.
 //
-// The browser's identity in both calls is the flow cookie. It travels as gRPC
-// metadata that only the gateway can set, never as a field, since the query
-// string of a GET can fill any field of its request.
+// The browser's identity in these calls is the flow cookie, and the person's the
+// cookie of a sign-in. They travel as gRPC metadata that only the gateway can set,
+// never as fields, since the query string of a GET can fill any field of its request.
 type OAuthServiceServer interface {
-	// Authorize sends the browser to the provider.
+	// Authorize sends the browser to the provider; where flows are bound by sign-in
+	// (binding: login), to the operator's OpenID provider first.
 	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
 	// Callback is the redirect URI (RFC 6749, section 3.1.2): it takes the
 	// authorization code, redeems it, and stores the tokens.
 	Callback(context.Context, *CallbackRequest) (*CallbackResponse, error)
+	// LoginCallback is the redirect URI of the vault at the operator's OpenID
+	// provider: it signs the browser in.
+	LoginCallback(context.Context, *LoginCallbackRequest) (*LoginCallbackResponse, error)
 	mustEmbedUnimplementedOAuthServiceServer()
 }
 
@@ -102,6 +123,9 @@ func (UnimplementedOAuthServiceServer) Authorize(context.Context, *AuthorizeRequ
 }
 func (UnimplementedOAuthServiceServer) Callback(context.Context, *CallbackRequest) (*CallbackResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Callback not implemented")
+}
+func (UnimplementedOAuthServiceServer) LoginCallback(context.Context, *LoginCallbackRequest) (*LoginCallbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LoginCallback not implemented")
 }
 func (UnimplementedOAuthServiceServer) mustEmbedUnimplementedOAuthServiceServer() {}
 func (UnimplementedOAuthServiceServer) testEmbeddedByValue()                      {}
@@ -160,6 +184,24 @@ func _OAuthService_Callback_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OAuthService_LoginCallback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LoginCallbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OAuthServiceServer).LoginCallback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OAuthService_LoginCallback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OAuthServiceServer).LoginCallback(ctx, req.(*LoginCallbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OAuthService_ServiceDesc is the grpc.ServiceDesc for OAuthService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -174,6 +216,10 @@ var OAuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Callback",
 			Handler:    _OAuthService_Callback_Handler,
+		},
+		{
+			MethodName: "LoginCallback",
+			Handler:    _OAuthService_LoginCallback_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

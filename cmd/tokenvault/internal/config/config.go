@@ -17,6 +17,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/login"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
@@ -33,7 +34,10 @@ type Config struct {
 	// MasterKeySource says for people where the master key was read from.
 	MasterKeySource string
 	Binding         vault.Binding
-	ReturnURLs      []string
+	// Login is who signs people in. Nil: nobody does.
+	Login       *login.Config
+	ConsentPage bool
+	ReturnURLs  []string
 	// TrustedProxies are believed where a request came from.
 	TrustedProxies []netip.Prefix
 	Providers      []provider.Config

@@ -17,6 +17,8 @@ type file struct {
 	} `yaml:"storage"`
 	MasterKey  string                  `yaml:"master_key"`
 	Binding    string                  `yaml:"binding"`
+	Login      *fileLogin              `yaml:"login"`
+	Consent    bool                    `yaml:"consent_page"`
 	ReturnURLs []string                `yaml:"return_urls"`
 	Proxies    []string                `yaml:"trusted_proxies"`
 	Providers  map[string]fileProvider `yaml:"providers"`
@@ -38,6 +40,14 @@ type fileIssuer struct {
 	JWKSURI   string `yaml:"jwks_uri"`
 	CAFile    string `yaml:"ca_file"`
 	TokenFile string `yaml:"token_file"`
+}
+
+type fileLogin struct {
+	Issuer       string   `yaml:"issuer"`
+	ClientID     string   `yaml:"client_id"`
+	ClientSecret string   `yaml:"client_secret"`
+	SubjectClaim string   `yaml:"subject_claim"`
+	Scopes       []string `yaml:"scopes"`
 }
 
 type fileProvider struct {

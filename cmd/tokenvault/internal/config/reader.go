@@ -76,6 +76,7 @@ func (r *reader) read(f file) *Config {
 	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	r.returnURLs(c)
+	c.Login, c.ConsentPage = r.login(f.Login, c), f.Consent
 	c.Access = r.access(f)
 	return c
 }
@@ -160,10 +161,10 @@ func (r *reader) binding(value string) vault.Binding {
 	switch binding := vault.Binding(value); binding {
 	case "":
 		return vault.BindingConfirm
-	case vault.BindingConfirm, vault.BindingLink:
+	case vault.BindingConfirm, vault.BindingLogin, vault.BindingLink:
 		return binding
 	}
-	r.fail([]string{"binding"}, "write confirm, which holds where nothing is written, or link, for development: whoever has a link may then finish its flow")
+	r.fail([]string{"binding"}, "write confirm, which holds where nothing is written, login, or link, for development: whoever has a link may then finish its flow")
 	return ""
 }
 

@@ -202,6 +202,8 @@ func mappingExample(key string) string {
 		return "{mailchimp: {client_id: ..., client_secret: ...}}"
 	case "account":
 		return "{id: /user_id}"
+	case "login":
+		return "{issuer: https://id.example.com, client_id: ..., client_secret: ...}"
 	case "refresh":
 		return "{lifetime: 1h}"
 	}

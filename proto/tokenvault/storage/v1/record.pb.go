@@ -241,7 +241,7 @@ func (x Change_Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Event.Descriptor instead.
 func (Change_Event) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -1214,6 +1214,138 @@ func (x *Confirmation) GetUsed() bool {
 	return false
 }
 
+// Login is a sign-in that a browser has begun with the operator's OpenID provider.
+type Login struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the browser goes afterwards: a path of the gateway, with its query.
+	ReturnTo     string `protobuf:"bytes,1,opt,name=return_to,json=returnTo,proto3" json:"return_to,omitempty"`
+	Nonce        string `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	CodeVerifier string `protobuf:"bytes,3,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
+	// SHA-256 of the flow cookie.
+	CookieSha256  []byte                 `protobuf:"bytes,4,opt,name=cookie_sha256,json=cookieSha256,proto3" json:"cookie_sha256,omitempty"`
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Login) Reset() {
+	*x = Login{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Login) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Login) ProtoMessage() {}
+
+func (x *Login) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Login.ProtoReflect.Descriptor instead.
+func (*Login) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Login) GetReturnTo() string {
+	if x != nil {
+		return x.ReturnTo
+	}
+	return ""
+}
+
+func (x *Login) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *Login) GetCodeVerifier() string {
+	if x != nil {
+		return x.CodeVerifier
+	}
+	return ""
+}
+
+func (x *Login) GetCookieSha256() []byte {
+	if x != nil {
+		return x.CookieSha256
+	}
+	return nil
+}
+
+func (x *Login) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// SignIn says, under the hash of a browser's cookie, who is signed in there.
+type SignIn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignIn) Reset() {
+	*x = SignIn{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignIn) ProtoMessage() {}
+
+func (x *SignIn) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignIn.ProtoReflect.Descriptor instead.
+func (*SignIn) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SignIn) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SignIn) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // Due is an entry in the index of connections to be looked at: its store key
 // holds the provider, the time, and the connection's store key.
 type Due struct {
@@ -1226,7 +1358,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1370,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1383,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -1279,7 +1411,7 @@ type RevocationRequest struct {
 
 func (x *RevocationRequest) Reset() {
 	*x = RevocationRequest{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1423,7 @@ func (x *RevocationRequest) String() string {
 func (*RevocationRequest) ProtoMessage() {}
 
 func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1436,7 @@ func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
 func (*RevocationRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevocationRequest) GetKey() *ConnectionKey {
@@ -1365,7 +1497,7 @@ type ClientSecret struct {
 
 func (x *ClientSecret) Reset() {
 	*x = ClientSecret{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1509,7 @@ func (x *ClientSecret) String() string {
 func (*ClientSecret) ProtoMessage() {}
 
 func (x *ClientSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1522,7 @@ func (x *ClientSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret.ProtoReflect.Descriptor instead.
 func (*ClientSecret) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ClientSecret) GetCurrent() string {
@@ -1436,7 +1568,7 @@ type DeviceFlow struct {
 
 func (x *DeviceFlow) Reset() {
 	*x = DeviceFlow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1580,7 @@ func (x *DeviceFlow) String() string {
 func (*DeviceFlow) ProtoMessage() {}
 
 func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1593,7 @@ func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFlow.ProtoReflect.Descriptor instead.
 func (*DeviceFlow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeviceFlow) GetSession() []byte {
@@ -1508,7 +1640,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1652,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1665,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Change) GetEvent() Change_Event {
@@ -1575,7 +1707,7 @@ type Disconnection struct {
 
 func (x *Disconnection) Reset() {
 	*x = Disconnection{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1719,7 @@ func (x *Disconnection) String() string {
 func (*Disconnection) ProtoMessage() {}
 
 func (x *Disconnection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1732,7 @@ func (x *Disconnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
 func (*Disconnection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
@@ -1620,7 +1752,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1764,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1777,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1666,7 +1798,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1810,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1823,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AuditHead) GetSequence() uint64 {
@@ -1718,7 +1850,7 @@ type ClientSecret_Former struct {
 
 func (x *ClientSecret_Former) Reset() {
 	*x = ClientSecret_Former{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[24]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1862,7 @@ func (x *ClientSecret_Former) String() string {
 func (*ClientSecret_Former) ProtoMessage() {}
 
 func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[24]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1875,7 @@ func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret_Former.ProtoReflect.Descriptor instead.
 func (*ClientSecret_Former) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *ClientSecret_Former) GetSecret() string {
@@ -1892,7 +2024,18 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\bR\x04used\"%\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\"\xcb\x01\n" +
+	"\x05Login\x12\x1b\n" +
+	"\treturn_to\x18\x01 \x01(\tR\breturnTo\x12\x19\n" +
+	"\x05nonce\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05nonce\x12(\n" +
+	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12#\n" +
+	"\rcookie_sha256\x18\x04 \x01(\fR\fcookieSha256\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"_\n" +
+	"\x06SignIn\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"%\n" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
@@ -1964,7 +2107,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -1980,72 +2123,76 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Session)(nil),               // 11: tokenvault.storage.v1.Session
 	(*Flow)(nil),                  // 12: tokenvault.storage.v1.Flow
 	(*Confirmation)(nil),          // 13: tokenvault.storage.v1.Confirmation
-	(*Due)(nil),                   // 14: tokenvault.storage.v1.Due
-	(*RevocationRequest)(nil),     // 15: tokenvault.storage.v1.RevocationRequest
-	(*ClientSecret)(nil),          // 16: tokenvault.storage.v1.ClientSecret
-	(*DeviceFlow)(nil),            // 17: tokenvault.storage.v1.DeviceFlow
-	(*Change)(nil),                // 18: tokenvault.storage.v1.Change
-	(*Disconnection)(nil),         // 19: tokenvault.storage.v1.Disconnection
-	(*Usage)(nil),                 // 20: tokenvault.storage.v1.Usage
-	(*AuditHead)(nil),             // 21: tokenvault.storage.v1.AuditHead
-	nil,                           // 22: tokenvault.storage.v1.Connection.MetadataEntry
-	nil,                           // 23: tokenvault.storage.v1.APIKey.ParamsEntry
-	nil,                           // 24: tokenvault.storage.v1.Grant.ParamsEntry
-	nil,                           // 25: tokenvault.storage.v1.Grant.ToldMetadataEntry
-	nil,                           // 26: tokenvault.storage.v1.Session.ParamsEntry
-	nil,                           // 27: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*ClientSecret_Former)(nil),   // 28: tokenvault.storage.v1.ClientSecret.Former
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*Login)(nil),                 // 14: tokenvault.storage.v1.Login
+	(*SignIn)(nil),                // 15: tokenvault.storage.v1.SignIn
+	(*Due)(nil),                   // 16: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 17: tokenvault.storage.v1.RevocationRequest
+	(*ClientSecret)(nil),          // 18: tokenvault.storage.v1.ClientSecret
+	(*DeviceFlow)(nil),            // 19: tokenvault.storage.v1.DeviceFlow
+	(*Change)(nil),                // 20: tokenvault.storage.v1.Change
+	(*Disconnection)(nil),         // 21: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 22: tokenvault.storage.v1.Usage
+	(*AuditHead)(nil),             // 23: tokenvault.storage.v1.AuditHead
+	nil,                           // 24: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 25: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 26: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 27: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 28: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 29: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*ClientSecret_Former)(nil),   // 30: tokenvault.storage.v1.ClientSecret.Former
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	29, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	31, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	29, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	29, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	31, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	31, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	22, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	24, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	29, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	29, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	31, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	31, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	29, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	23, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	29, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	29, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	29, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	29, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	29, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	31, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	25, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	31, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	31, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	31, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	31, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	24, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
-	25, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	26, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	27, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	29, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	29, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	26, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	29, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	29, // 30: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 31: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	29, // 32: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	27, // 33: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	28, // 34: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
-	29, // 35: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	29, // 36: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 37: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	29, // 38: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	6,  // 39: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	29, // 40: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	29, // 41: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	29, // 42: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	31, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	28, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	31, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 30: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 31: tokenvault.storage.v1.Login.expire_time:type_name -> google.protobuf.Timestamp
+	31, // 32: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 33: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	31, // 34: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	29, // 35: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	30, // 36: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	31, // 37: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	31, // 38: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 39: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	31, // 40: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 41: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	31, // 42: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	31, // 43: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	31, // 44: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -2059,7 +2206,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/login"
+	"github.com/tokenvault/tokenvault/vault/provider"
+)
+
+// login reads who signs people in. Nil: nobody does.
+func (r *reader) login(f *fileLogin, c *Config) *login.Config {
+	if f == nil {
+		if c.Binding == vault.BindingLogin {
+			r.fail([]string{"login"}, "is missing: with binding: login, write who signs people in: %s", mappingExample("login"))
+		}
+		return nil
+	}
+	if c.Binding != vault.BindingLogin {
+		r.warnings = append(r.warnings, "login: nobody is asked to sign in, since binding is "+string(c.Binding)+"; write binding: login")
+	}
+	issuer := []string{"login", "issuer"}
+	u, err := url.Parse(f.Issuer)
+	switch {
+	case f.Issuer == "":
+		r.fail(issuer, "is missing: write the OpenID provider that knows your people, such as https://id.example.com")
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		r.fail(issuer, "write the issuer to the letter as it names itself, such as https://id.example.com")
+	case u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())):
+		r.fail(issuer, "must begin with https:// (http:// on loopback addresses only)")
+	}
+	if f.ClientID == "" {
+		r.fail([]string{"login", "client_id"}, "is missing: register this vault at the issuer, with the redirect URI %s", vault.LoginRedirectURL(c.PublicURL))
+	}
+	if f.Scopes != nil && !slices.Contains(f.Scopes, "openid") {
+		r.fail([]string{"login", "scopes"}, "must have openid among them")
+	}
+	clientSecret, _ := r.secret([]string{"login", "client_secret"}, f.ClientSecret)
+	return &login.Config{
+		Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: clientSecret, RedirectURL: vault.LoginRedirectURL(c.PublicURL),
+		SubjectClaim: f.SubjectClaim, Scopes: f.Scopes,
+	}
+}
