@@ -70,7 +70,7 @@ func entry(i int) audit.Entry {
 func appendEntries(t testing.TB, l *audit.Log, n int) {
 	t.Helper()
 	for i := range n {
-		if err := l.Append(t.Context(), entry(i)); err != nil {
+		if err := l.Append(entry(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,7 +354,7 @@ func TestALogThatCannotBeWrittenSaysSo(t *testing.T) {
 	if err := l.Reopen(t.Context()); err == nil || l.Healthy() == nil {
 		t.Fatalf("Reopen = %v, Healthy = %v; want that both say it", err, l.Healthy())
 	}
-	if err := l.Append(t.Context(), entry(1)); !errors.Is(err, audit.ErrUnavailable) {
+	if err := l.Append(entry(1)); !errors.Is(err, audit.ErrUnavailable) {
 		t.Errorf("Append = %v, want ErrUnavailable", err)
 	}
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -410,6 +410,19 @@ func TestFingerprintsTellTokensApartAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestARememberedFingerprintIsTheKeys(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"), &memory{})
+	defer stop(t, l)
+	for range 2 {
+		for i := range 5000 { // more than are remembered
+			token := fmt.Sprint("token-", i)
+			if got, want := l.Fingerprint(token), newKey(t, 1).Fingerprint(token); got != want {
+				t.Fatalf("fingerprint of %s = %s, want %s", token, got, want)
+			}
+		}
+	}
+}
+
 func FuzzParseLine(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"time":"2030-01-01T00:00:00Z","opened":"tokenvault-audit-1","hash":"x"}`))
 	f.Add([]byte(`{"seq":2,"time":"2030-01-01T00:00:00Z","rpc":"GetCredentials","outcome":"allowed","subject":"a\",\"hash\":\"","hash":"x"}`))
@@ -431,7 +444,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.SetParallelism(writers)
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
-					if err := l.Append(b.Context(), entry(i)); err != nil {
+					if err := l.Append(entry(i)); err != nil {
 						b.Error(err)
 					}
 				}

@@ -14,7 +14,14 @@ import (
 // Key makes the hashes of a chain. It is safe for concurrent use; the zero value is
 // of no use.
 type Key struct {
-	hashes *sync.Pool // of hash.Hash, keyed
+	hashers *sync.Pool // of *hasher
+}
+
+// hasher is a keyed hash, with room for what goes into it and comes out.
+type hasher struct {
+	mac  hash.Hash
+	head []byte
+	sum  [sha256.Size]byte
 }
 
 // NewKey returns the key of 32 secret bytes, which it keeps.
@@ -23,19 +30,23 @@ func NewKey(secret []byte) (Key, error) {
 		return Key{}, errors.New("audit: a key has 32 bytes")
 	}
 	kept := bytes.Clone(secret)
-	return Key{hashes: &sync.Pool{New: func() any { return hmac.New(sha256.New, kept) }}}, nil
+	return Key{&sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, kept)} }}}, nil
 }
 
-// sum returns the keyed hash of the parts, one after the other, in base64url.
-func (k Key) sum(size int, parts ...[]byte) string {
-	mac := k.hashes.Get().(hash.Hash)
-	defer k.hashes.Put(mac)
-	mac.Reset()
-	for _, part := range parts {
-		mac.Write(part)
+// sum returns the keyed hash of texts and what comes after them, in base64url.
+func (k Key) sum(size int, after []byte, texts ...string) string {
+	h := k.hashers.Get().(*hasher)
+	defer k.hashers.Put(h)
+	h.head = h.head[:0]
+	for _, text := range texts {
+		h.head = append(h.head, text...)
 	}
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(sum[:0])[:size])
+	h.mac.Reset()
+	h.mac.Write(h.head)
+	h.mac.Write(after)
+	clear(h.head) // one of them may be a token
+	var encoded [44]byte
+	return string(base64.RawURLEncoding.AppendEncode(encoded[:0], h.mac.Sum(h.sum[:0])[:size]))
 }
 
 // Head is the end of a chain: the number and the hash of its last line. The zero
@@ -51,12 +62,12 @@ const hashField = `,"hash":"`
 // link returns the hash of a line that comes after another.
 func (k Key) link(before string, signed []byte) string {
 	// Neither a hash nor a line holds a newline, so no two pairs are the same.
-	return k.sum(sha256.Size, []byte("line\n"+before+"\n"), signed)
+	return k.sum(sha256.Size, signed, "line\n", before, "\n")
 }
 
 // Fingerprint tells whether two tokens are the same, and nothing else of them.
 func (k Key) Fingerprint(token string) string {
-	return k.sum(12, []byte("token\n"+token))
+	return k.sum(12, nil, "token\n", token)
 }
 
 // seal closes a line with its hash.

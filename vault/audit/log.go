@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,27 +43,28 @@ var ErrUnavailable = errors.New("audit: the log cannot be written")
 
 // Log is an open log. It is safe for concurrent use.
 type Log struct {
-	config Config
-	turn   chan struct{} // holds a token while somebody writes
+	config       Config
+	fingerprints *fingerprints
+	fault        atomic.Pointer[error] // of the last write; nil: it went well
 
-	mu      sync.Mutex
-	waiting []*appended
-	fault   error // of the last write; nil: it went well
+	mu   sync.Mutex // of the entries of next
+	next *batch     // what is to be written next; changed with both locks
 
+	turn sync.Mutex // is held by whoever writes; taken before mu
 	// What follows belongs to whoever has the turn.
 	file  *os.File
 	head  Head
-	lines []byte // room for those of a batch
+	lines []byte  // room for those of a batch
+	room  []Entry // likewise, for the batch after the next
 
-	settling sync.Mutex
-	saved    Head // the head as it was last kept; with settling
+	settling sync.Mutex // taken before turn
+	saved    Head       // the head as it was last kept; with settling
 }
 
-// appended is an entry on its way into the file.
-type appended struct {
-	entry Entry
-	done  chan struct{}
-	err   error
+// batch is entries that share a write.
+type batch struct {
+	entries []Entry
+	err     error // of the write; with the turn
 }
 
 // Open opens a log and goes on where it ended. It returns an error where the file
@@ -74,7 +76,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{config: c, turn: make(chan struct{}, 1)}
+	l := &Log{config: c, fingerprints: newFingerprints(c.Key), next: new(batch)}
 	kept, err := c.Keeper.LoadHead(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("audit: read the head of the log: %w", err)
@@ -141,7 +143,7 @@ func (l *Log) endOf(file *os.File) (head Head, torn int64, err error) {
 		switch {
 		case err != nil:
 			return Head{}, 0, fmt.Errorf("audit: read %s: %w", l.config.Path, err)
-		case torn > maxBatch*maxLine:
+		case torn > maxTorn:
 			return Head{}, 0, l.broken(errNotALog)
 		case len(content) == 0 && whole && torn > 0:
 			// Not even the line that begins a file: that one is synced before the
@@ -222,62 +224,49 @@ func (l *Log) broken(cause error) error {
 	return fmt.Errorf("audit: %s is not as it was written (%w): look with `tokenvault audit verify --config tokenvault.yaml`, then move the file away to begin another; the gap stays on record", l.config.Path, cause)
 }
 
-// Bounds of what waits for the disk.
-const (
-	maxBatch   = 512    // entries that share a write
-	maxWaiting = 10_000 // entries; more are refused
-)
+// maxTorn bounds how much of a write that was cut short stands in the file, in bytes.
+const maxTorn = 32 << 20
+
+// maxWaiting bounds what waits for the disk, in entries. More are refused.
+const maxWaiting = 10_000
 
 // Append adds an entry, and returns when it has been handed to the operating
-// system. The error is ErrUnavailable, or the context's where ctx ends first:
-// the entry may be written all the same then.
-func (l *Log) Append(ctx context.Context, e Entry) error {
-	a := &appended{entry: e, done: make(chan struct{})}
+// system. The error is ErrUnavailable.
+func (l *Log) Append(e Entry) error {
 	l.mu.Lock()
-	if len(l.waiting) == maxWaiting {
+	b := l.next
+	if len(b.entries) == maxWaiting {
 		l.mu.Unlock()
 		return fmt.Errorf("%w: the disk does not keep up", ErrUnavailable)
 	}
-	l.waiting = append(l.waiting, a)
+	b.entries = append(b.entries, e)
 	l.mu.Unlock()
-	for {
-		select {
-		case <-a.done:
-			return a.err
-		case l.turn <- struct{}{}:
-			l.write()
-			<-l.turn
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	if l.next == b { // nobody else has written it
+		l.write()
 	}
+	return b.err
 }
 
 // write writes for all who wait. It is called with the turn.
 func (l *Log) write() {
 	l.mu.Lock()
-	n := min(len(l.waiting), maxBatch)
-	batch := l.waiting[:n:n]
-	l.waiting = l.waiting[n:]
+	b := l.next
+	l.next = &batch{entries: l.room}
 	l.mu.Unlock()
-	if n == 0 {
-		return // somebody else has written for this one
-	}
-	err := l.writeBatch(batch)
-	if err != nil {
+	if err := l.writeBatch(b.entries); err != nil {
 		l.config.Logger.Error("audit log not written", slog.Any("cause", err))
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		b.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	l.setFault(err)
-	for _, a := range batch {
-		a.err = err
-		close(a.done)
-	}
+	l.setFault(b.err)
+	clear(b.entries)
+	l.room, b.entries = b.entries[:0], nil
 }
 
 // writeBatch writes whole lines or nothing: what a failed write has left of one is
 // taken back, so that the next line does not follow half of another.
-func (l *Log) writeBatch(batch []*appended) error {
+func (l *Log) writeBatch(entries []Entry) error {
 	if l.file == nil {
 		if err := l.goOn(); err != nil {
 			return err
@@ -285,9 +274,9 @@ func (l *Log) writeBatch(batch []*appended) error {
 	}
 	head := l.head
 	lines := l.lines[:0]
-	for _, a := range batch {
+	for i := range entries {
 		begin := len(lines)
-		lines = appendEntry(lines, head.Sequence+1, a.entry)
+		lines = appendEntry(lines, head.Sequence+1, &entries[i])
 		hash := l.config.Key.link(head.Hash, lines[begin:])
 		lines = seal(lines, hash)
 		head = Head{Sequence: head.Sequence + 1, Hash: hash}
@@ -313,16 +302,19 @@ func (l *Log) takeBack(n int) error {
 }
 
 func (l *Log) setFault(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fault = err
+	if err != nil {
+		l.fault.Store(&err)
+	} else if l.fault.Load() != nil {
+		l.fault.Store(nil)
+	}
 }
 
 // Healthy returns nil, or why the last entry was not written.
 func (l *Log) Healthy() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fault
+	if err := l.fault.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // syncInterval is how often the file is synced and the head kept, while there is
@@ -354,8 +346,8 @@ func (l *Log) retry() {
 	if l.Healthy() == nil {
 		return
 	}
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	if l.file == nil {
 		l.setFault(l.goOn())
 	}
@@ -366,9 +358,9 @@ func (l *Log) retry() {
 func (l *Log) settle(ctx context.Context) error {
 	l.settling.Lock() // heads are kept in their order
 	defer l.settling.Unlock()
-	l.turn <- struct{}{}
+	l.turn.Lock()
 	head, file := l.head, l.file
-	<-l.turn
+	l.turn.Unlock()
 	return l.keep(ctx, head, file)
 }
 
@@ -393,8 +385,8 @@ func (l *Log) keep(ctx context.Context, head Head, file *os.File) error {
 func (l *Log) Reopen(ctx context.Context) error {
 	l.settling.Lock()
 	defer l.settling.Unlock()
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	if err := l.keep(ctx, l.head, l.file); err != nil {
 		return err
 	}
@@ -411,12 +403,8 @@ func (l *Log) Reopen(ctx context.Context) error {
 
 // Verify reads the file and reports what is not as it was written. Entries are
 // added meanwhile.
-func (l *Log) Verify(ctx context.Context) (Report, error) {
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Report{}, ctx.Err()
-	}
+func (l *Log) Verify() (Report, error) {
+	l.turn.Lock()
 	file, err := os.Open(l.config.Path)
 	head, size := l.head, int64(0)
 	if err == nil {
@@ -425,7 +413,7 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 			size = info.Size()
 		}
 	}
-	<-l.turn
+	l.turn.Unlock()
 	if err != nil {
 		return Report{}, fmt.Errorf("audit: open %s: %w", l.config.Path, err)
 	}
@@ -434,11 +422,11 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 }
 
 // Fingerprint is the key's.
-func (l *Log) Fingerprint(token string) string { return l.config.Key.Fingerprint(token) }
+func (l *Log) Fingerprint(token string) string { return l.fingerprints.of(token) }
 
 // Close closes the file. Run has to have ended.
 func (l *Log) Close() error {
-	l.turn <- struct{}{} // and nobody writes after it
+	l.turn.Lock() // and nobody writes after it
 	if l.file == nil {
 		return nil
 	}

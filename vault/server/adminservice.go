@@ -23,11 +23,11 @@ type adminService struct {
 // errAuditOff says that there is no audit log.
 var errAuditOff = errors.New("no audit log is kept")
 
-func (s *adminService) VerifyAudit(ctx context.Context, _ *tokenvaultv1.VerifyAuditRequest) (*tokenvaultv1.VerifyAuditResponse, error) {
+func (s *adminService) VerifyAudit(_ context.Context, _ *tokenvaultv1.VerifyAuditRequest) (*tokenvaultv1.VerifyAuditResponse, error) {
 	if s.audit == nil {
 		return nil, errAuditOff
 	}
-	report, err := s.audit.Verify(ctx)
+	report, err := s.audit.Verify()
 	if err != nil {
 		return nil, err
 	}

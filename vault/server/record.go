@@ -57,7 +57,7 @@ func (r recorder) record(ctx context.Context, m method, peer string, req, resp a
 		e.Token = r.log.Fingerprint(creds.GetOauth2().GetAccessToken() + creds.GetApiKey().GetKey())
 	}
 	// The caller's leaving must not keep the entry out.
-	if err := r.log.Append(context.WithoutCancel(ctx), e); err != nil {
+	if err := r.log.Append(e); err != nil {
 		return errors.Join(errNotRecorded, err)
 	}
 	return nil
@@ -104,19 +104,24 @@ func reasonOf(err error) string {
 // requestIDs are one for each call: a random beginning, which is the process's, and
 // a number.
 type requestIDs struct {
-	process [8]byte
+	process [16]byte // in hexadecimal
 	last    atomic.Uint64
 }
 
 func newRequestIDs() *requestIDs {
+	var process [8]byte
+	_, _ = rand.Read(process[:]) // never fails (crypto/rand)
 	ids := new(requestIDs)
-	_, _ = rand.Read(ids.process[:]) // never fails (crypto/rand)
+	hex.Encode(ids.process[:], process[:])
 	return ids
 }
 
 func (ids *requestIDs) next() string {
-	id := append(make([]byte, 0, 16), ids.process[:]...)
-	return hex.EncodeToString(binary.BigEndian.AppendUint64(id, ids.last.Add(1)))
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], ids.last.Add(1))
+	var id [32]byte
+	hex.Encode(id[copy(id[:], ids.process[:]):], number[:])
+	return string(id[:])
 }
 
 // traceID reads the trace of a W3C trace context. Empty: there is none.
