@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -68,10 +70,16 @@ func (r reporter) address(ctx context.Context) string {
 			return values[0]
 		}
 	}
-	if p, ok := peer.FromContext(ctx); ok {
-		return p.Addr.String()
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
 	}
-	return ""
+	if tcp, ok := p.Addr.(*net.TCPAddr); ok {
+		// What String returns, in one allocation instead of three.
+		at := tcp.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+	}
+	return p.Addr.String()
 }
 
 // status is the one way from an error to what a caller is told: never nil. The
