@@ -22,14 +22,21 @@ var ErrKeysetMissing = errors.New("vault: the database has records, but its keys
 // master key do not belong together. Several processes may call it at once on
 // one new store: they all get the same keyring.
 func OpenKeyring(ctx context.Context, s store.Store, master keyring.MasterKey) (*keyring.Keyring, error) {
-	key := store.Key{Kind: kindKeyset, ID: "keyset"}
-	rec, err := s.Get(ctx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		if err := createKeyset(ctx, s, key, master); err != nil && !errors.Is(err, store.ErrConflict) {
-			return nil, err
-		}
-		rec, err = s.Get(ctx, key)
+	keys, err := LoadKeyring(ctx, s, master)
+	if !errors.Is(err, store.ErrNotFound) {
+		return keys, err
 	}
+	if err := createKeyset(ctx, s, keysetKey(), master); err != nil && !errors.Is(err, store.ErrConflict) {
+		return nil, err
+	}
+	return LoadKeyring(ctx, s, master)
+}
+
+// LoadKeyring returns the keyring of a store, and an error that is
+// [store.ErrNotFound] where it has none, or else one of OpenKeyring's. It writes
+// nothing.
+func LoadKeyring(ctx context.Context, s store.Store, master keyring.MasterKey) (*keyring.Keyring, error) {
+	rec, err := s.Get(ctx, keysetKey())
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset: %w", err)
 	}
@@ -39,6 +46,8 @@ func OpenKeyring(ctx context.Context, s store.Store, master keyring.MasterKey) (
 	}
 	return keyring.Load(master, stored)
 }
+
+func keysetKey() store.Key { return store.Key{Kind: kindKeyset, ID: "keyset"} }
 
 func createKeyset(ctx context.Context, s store.Store, key store.Key, master keyring.MasterKey) error {
 	for _, kind := range sealedKinds() {

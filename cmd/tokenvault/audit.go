@@ -107,21 +107,24 @@ func verifyThere(ctx context.Context, client *clientFlags) (auditReport, error) 
 }
 
 func verifyHere(ctx context.Context, path string, older []string) (report auditReport, err error) {
-	c, err := config.Load(path, config.System(server.RPCs()))
+	c, err := config.LoadAudit(path, config.System(server.RPCs()))
 	if err != nil {
 		return report, err
 	}
 	if c.AuditPath == "" {
 		return report, errNoAuditLog(path)
 	}
-	db, err := boltstore.OpenOrCreate(c.BoltPath, vault.WatchedKinds()...)
-	if err != nil {
+	db, err := boltstore.OpenReadOnly(c.BoltPath)
+	if errors.Is(err, boltstore.ErrInUse) {
 		return report, fmt.Errorf("%w (a running vault verifies its own log: leave --config out)", err)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	keys, err := vault.OpenKeyring(ctx, db, c.MasterKey)
 	if err != nil {
 		return report, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	keys, err := vault.LoadKeyring(ctx, db, c.MasterKey)
+	if err != nil {
+		return report, errNotOpened(c, err)
 	}
 	keeper, key, err := vault.NewAuditKeeper(db, keys)
 	if err != nil {
@@ -157,9 +160,16 @@ func verifyFiles(key audit.Key, head audit.Head, paths []string) (audit.Report, 
 
 // openAuditLog opens a file of the log for reading.
 func openAuditLog(path string) (*os.File, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no %s: an audit log begins when a vault starts with audit.path set", path)
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s is a folder: name the file that the audit log is", path)
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("this user may not read %s: run as the vault's user", path)
 	}
 	return file, err
 }

@@ -84,6 +84,9 @@ func (f *tailFlags) tail(ctx context.Context, path string, out io.Writer) error 
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err == nil && info.Size() == 0 && !f.follow {
+		return fmt.Errorf("%s is empty: an audit log has a line from its beginning on", path)
+	}
 	lines := bufio.NewReader(file)
 	var newest [][]byte
 	pending, err := f.read(lines, nil, func(text []byte) error {

@@ -35,7 +35,7 @@ func TestAnEntryCannotSpeakToTheTerminal(t *testing.T) {
 		"bob\u202eat evil":   `for "bob\u202eat evil at`,
 		"bob\u009b2Jcleared": `for "bob\u009b2Jcleared at`,
 	} {
-		if err := log.Append(t.Context(), audit.Entry{RPC: "GetCredentials", Outcome: audit.Failed, Subject: subject, Provider: "mailchimp"}); err != nil {
+		if err := log.Append(audit.Entry{RPC: "GetCredentials", Outcome: audit.Failed, Subject: subject, Provider: "mailchimp"}); err != nil {
 			t.Fatal(err)
 		}
 		content, err := os.ReadFile(path)

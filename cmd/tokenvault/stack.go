@@ -61,11 +61,8 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	}
 	s.store = db
 	keys, err := vault.OpenKeyring(ctx, s.store, c.MasterKey)
-	if errors.Is(err, keyring.ErrWrongMasterKey) {
-		return nil, fmt.Errorf("the database %s does not open with the master key of %s (%w): refer to the right key with master_key, or name another database with storage.bolt.path", c.BoltPath, c.MasterKeySource, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open the database %s: %w", c.BoltPath, err)
+		return nil, errNotOpened(c, err)
 	}
 	s.vault, err = vault.New(ctx, vault.Config{
 		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
@@ -92,6 +89,17 @@ func identityProvider(c *config.Config) vault.IdentityProvider {
 		return nil
 	}
 	return login.New(*c.Login)
+}
+
+// errNotOpened says why the keyring of a database was not.
+func errNotOpened(c *config.Config, cause error) error {
+	switch {
+	case errors.Is(cause, keyring.ErrWrongMasterKey):
+		return fmt.Errorf("the database %s does not open with the master key of %s (%w): refer to the right key with master_key, or name another database with storage.bolt.path", c.BoltPath, c.MasterKeySource, cause)
+	case errors.Is(cause, store.ErrNotFound):
+		return fmt.Errorf("the database %s is new, and no vault has used it: name another with storage.bolt.path", c.BoltPath)
+	}
+	return fmt.Errorf("open the database %s: %w", c.BoltPath, cause)
 }
 
 // openAudit opens the audit log. There is none where path is empty.

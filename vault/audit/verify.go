@@ -87,7 +87,7 @@ func (v *verifier) read(file File) error {
 		v.line(file.Name, n, line)
 	}
 	if n == 0 {
-		v.fail(file.Name, 1, "is empty")
+		v.fail(file.Name, 0, "is empty: an audit log has a line from its beginning on")
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		v.fail(file.Name, n+1, "is longer than a line of an audit log can be; what comes after it was not read")

@@ -191,6 +191,40 @@ func TestASecondProcessIsRefused(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatIsOnlyReadStaysAsItIs(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "vault.db")
+	if _, err := boltstore.OpenReadOnly(nowhere); err == nil || !strings.Contains(err.Error(), "there is no database") {
+		t.Errorf("OpenReadOnly of no file = %v", err)
+	}
+	if _, err := os.Stat(nowhere); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("OpenReadOnly has made a file")
+	}
+	path := made(t)
+	if err := os.Remove(path + ".marker"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := boltstore.OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), store.Put(store.Key{Kind: "k", ID: "x"}, []byte("v"), store.Any)); err == nil {
+		t.Error("a commit went through")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file has changed (%v)", err)
+	}
+	if _, err := os.Stat(path + ".marker"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("a marker was made")
+	}
+}
+
 func TestAKilledProcessLosesNothingItHasAcknowledged(t *testing.T) {
 	counter := store.Key{Kind: "things", ID: "n"}
 	if path := os.Getenv(childPath); path != "" {

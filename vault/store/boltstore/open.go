@@ -36,6 +36,9 @@ const (
 // format is the version of the file's layout.
 const format = "tokenvault-bolt-1"
 
+// ErrInUse says that another process has the file open.
+var ErrInUse = errors.New("in use by another process")
+
 // OpenOrCreate opens the database at path. It makes a new one only where there
 // is neither a file nor the marker of one. The folder is made if need be, for
 // this user alone.
@@ -62,6 +65,30 @@ func OpenOrCreate(path string, watched ...store.Kind) (*Store, error) {
 		return nil, fmt.Errorf("%s is not a file: name the file that the database is to be", path)
 	}
 	return open(path, marker, watched)
+}
+
+// OpenReadOnly opens the database at path, which has to be there, to read it. It
+// changes nothing: commits fail, and a marker is neither asked for nor made.
+func OpenReadOnly(path string) (*Store, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no database %s: name the one that is meant", path)
+	case err != nil:
+		return nil, fmt.Errorf("look at the database: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a file: name the file that the database is", path)
+	}
+	readOnly := options()
+	readOnly.ReadOnly = true
+	db, err := openFile(path, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := identify(db, path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return newStore(db, nil), nil
 }
 
 // create makes the database in a temporary file and moves it into place when it
@@ -119,7 +146,19 @@ func options() *bolt.Options {
 	}
 }
 
-func open(path string, marker []byte, watched []store.Kind) (_ *Store, err error) {
+func open(path string, marker []byte, watched []store.Kind) (*Store, error) {
+	db, err := openFile(path, options())
+	if err != nil {
+		return nil, err
+	}
+	s, err := load(db, path, marker, watched)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func openFile(path string, options *bolt.Options) (db *bolt.DB, err error) {
 	if err := checkSize(path); err != nil {
 		return nil, err
 	}
@@ -129,18 +168,14 @@ func open(path string, marker []byte, watched []store.Kind) (_ *Store, err error
 			err = damaged(path, fmt.Errorf("%v", r))
 		}
 	}()
-	db, err := bolt.Open(path, 0o600, options())
+	db, err = bolt.Open(path, 0o600, options)
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("the database %s is in use by another process: stop that one first", path)
+		return nil, fmt.Errorf("the database %s is %w: stop that one first", path, ErrInUse)
 	}
 	if err != nil {
 		return nil, damaged(path, err)
 	}
-	s, err := load(db, path, marker, watched)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return s, nil
+	return db, nil
 }
 
 func damaged(path string, cause error) error {
@@ -191,10 +226,9 @@ func checkSize(path string) error {
 	return nil
 }
 
-// load reads what the file says of itself.
-func load(db *bolt.DB, path string, marker []byte, watched []store.Kind) (*Store, error) {
-	var id string
-	err := db.View(func(tx *bolt.Tx) error {
+// identify reads what the file says of itself.
+func identify(db *bolt.DB, path string) (id string, err error) {
+	err = db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket([]byte(metaBucket))
 		if meta == nil || tx.Bucket([]byte(historyBucket)) == nil || string(meta.Get([]byte(formatKey))) != format {
 			return damaged(path, errors.New("it was not made by this version of tokenvault"))
@@ -202,6 +236,12 @@ func load(db *bolt.DB, path string, marker []byte, watched []store.Kind) (*Store
 		id = string(meta.Get([]byte(idKey)))
 		return nil
 	})
+	return id, err
+}
+
+// load makes sure that the file is the one that the marker is of.
+func load(db *bolt.DB, path string, marker []byte, watched []store.Kind) (*Store, error) {
+	id, err := identify(db, path)
 	if err != nil {
 		return nil, err
 	}

@@ -106,6 +106,27 @@ func LoadAuditPath(path string, src Source) (string, error) {
 	return r.path(f.Audit.Path), nil
 }
 
+// LoadAudit reads what verifying the audit log takes: where it is, where the database
+// is, and the master key. What is wrong elsewhere does not matter. Where no log is
+// kept, the others are empty too.
+func LoadAudit(path string, src Source) (*Config, error) {
+	data, err := readFile(path, src)
+	if err != nil {
+		return nil, err
+	}
+	r, f, err := open(path, data, src)
+	if err != nil || f.Audit.Path == "" {
+		return &Config{}, err
+	}
+	r.problems = nil // so far they are keys that there are not
+	c := &Config{AuditPath: r.path(f.Audit.Path), BoltPath: r.boltPath(f.Storage.Bolt.Path)}
+	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
+	if len(r.problems) > 0 {
+		return nil, &Error{Problems: r.problems}
+	}
+	return c, nil
+}
+
 // Parse reads a configuration from memory. name stands in messages for the file;
 // relative paths in it are relative to name's folder.
 func Parse(name string, data []byte, src Source) (*Config, error) {
