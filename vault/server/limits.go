@@ -58,6 +58,8 @@ const (
 	// grow several times on its way down to the database. When all are busy,
 	// calls get goroutines of their own.
 	streamWorkers = 32
+	// readBuffer is in bytes, and each connection's own. A request fits in it.
+	readBuffer    = 4 << 10
 	minPing       = 20 * time.Second // clients that ping more often are cut off
 	pingIdle      = 2 * time.Minute  // a connection on which nothing comes is asked
 	handshakeTime = 10 * time.Second
@@ -69,6 +71,8 @@ func (l limits) options() []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(l.streams),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.NumStreamWorkers(streamWorkers),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.SharedWriteBuffer(true),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
