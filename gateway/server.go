@@ -45,7 +45,7 @@ func NewServer(handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) *h
 // bounded: where there are too many, the oldest without a request that the vault is
 // working on makes room.
 func Serve(ctx context.Context, s *http.Server, lis net.Listener) error {
-	lis = netlimit.Listen(lis, netlimit.Bound())
+	lis = netlimit.Listen(lis, netlimit.Bound(), netlimit.Allowance{}) // http.Server bounds each request
 	failed := make(chan error, 1)
 	go func() {
 		if s.TLSConfig != nil {

@@ -104,7 +104,7 @@ func TestAConnectionIsHeldWhileTheVaultWorksOnItsRequest(t *testing.T) {
 	srv.entered, srv.proceed = make(chan struct{}), make(chan struct{})
 	raw := seat(t)
 	web := gateway.NewServer(g, nil, slog.New(slog.DiscardHandler))
-	go func() { _ = web.Serve(netlimit.Listen(raw, 2)) }()
+	go func() { _ = web.Serve(netlimit.Listen(raw, 2, netlimit.Allowance{})) }()
 	t.Cleanup(func() { _ = web.Close() })
 
 	working := said(t, raw.Addr(), "GET /v1/connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

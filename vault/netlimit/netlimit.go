@@ -6,6 +6,9 @@
 // What is of worth, the server says, with [Keep] and [Hold]; where every connection
 // is, the new one is closed. So whoever floods a listener with connections that do
 // nothing pushes out their own.
+//
+// A connection that is not kept has an allowance of bytes, too: what it sends makes
+// work, whatever it is.
 package netlimit
 
 import (
@@ -14,21 +17,31 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // most is the bound where files are plenty. A connection on which nothing has been
 // said costs some ten KiB.
 const most = 4096
 
-// Listen returns a listener that has at most bound connections of lis open at once.
-// bound is positive.
-func Listen(lis net.Listener, bound int) net.Listener {
-	return &listener{Listener: lis, bound: bound}
+// Allowance is what a connection may send until [Keep] is called for it: so many bytes,
+// and so many more with each second of its age. Zero: as many as it likes.
+type Allowance struct{ Bytes, PerSecond int64 }
+
+func (a Allowance) spent(bytes int64, age time.Duration) bool {
+	return a.Bytes > 0 && bytes > a.Bytes && float64(bytes-a.Bytes) > float64(a.PerSecond)*age.Seconds()
+}
+
+// Listen returns a listener that has at most bound connections of lis open at once,
+// each with its allowance. bound is positive.
+func Listen(lis net.Listener, bound int, each Allowance) net.Listener {
+	return &listener{Listener: lis, bound: bound, allowance: each}
 }
 
 type listener struct {
 	net.Listener
-	bound int
+	bound     int
+	allowance Allowance
 
 	mu      sync.Mutex
 	open    int
@@ -42,7 +55,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: raw, listener: l}
+		c := &conn{Conn: raw, listener: l, since: time.Now()}
 		c.remote = &address{Addr: raw.RemoteAddr(), conn: c}
 		oldest, ok := l.admit(c)
 		if oldest != nil {
@@ -85,16 +98,35 @@ func (l *listener) forget(c *conn) {
 	}
 }
 
-// conn is a connection that is counted. Its fields are the listener's to guard.
+// conn is a connection that is counted. The last of its fields are the listener's to
+// guard.
 type conn struct {
 	net.Conn
 	listener *listener
 	remote   *address
+	since    time.Time
+	received atomic.Int64 // until it is kept
 
-	kept  atomic.Bool
+	kept atomic.Bool
+
 	place *list.Element // among those that wait; nil: it is held
 	holds int
 	gone  bool
+}
+
+// errSpent ends a connection that sends more than a stranger has to.
+var errSpent = errors.New("netlimit: more has come than is allowed on a connection that has shown nothing of worth")
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.kept.Load() {
+		return n, err
+	}
+	if c.listener.allowance.spent(c.received.Add(int64(n)), time.Since(c.since)) {
+		return 0, errSpent
+	}
+	return n, err
 }
 
 // Close implements net.Conn.

@@ -20,7 +20,7 @@ func limited(t *testing.T, bound int) (connect func() pair, lis net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lis = Listen(raw, bound)
+	lis = Listen(raw, bound, Allowance{Bytes: 1000})
 	accepted := make(chan net.Conn)
 	ended := make(chan struct{})
 	go func() {
@@ -151,6 +151,43 @@ func TestAConnectionIsCountedOnce(t *testing.T) {
 	_ = second.server.Close()
 	if l := lis.(*listener); l.open != 2 || l.waiting.Len() != 2 {
 		t.Errorf("%d open and %d waiting, want 2 and 2", l.open, l.waiting.Len())
+	}
+}
+
+func TestAConnectionMaySendItsAllowanceUntilItIsKept(t *testing.T) {
+	connect, _ := limited(t, 2)
+	stranger, known := connect(), connect()
+	Keep(known.server.RemoteAddr())
+	for _, p := range []pair{stranger, known} {
+		if _, err := p.client.Write(make([]byte, 1001)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := io.ReadFull(stranger.server, make([]byte, 1001)); !errors.Is(err, errSpent) {
+		t.Errorf("a stranger sent %d bytes: %v", n, err)
+	}
+	if n, err := io.ReadFull(known.server, make([]byte, 1001)); err != nil {
+		t.Errorf("one that is kept sent %d bytes: %v", n, err)
+	}
+}
+
+func TestAnAllowanceGrowsWithAge(t *testing.T) {
+	for _, row := range []struct {
+		allowance Allowance
+		bytes     int64
+		age       time.Duration
+		want      bool
+	}{
+		{Allowance{}, math.MaxInt64, 0, false},
+		{Allowance{Bytes: 100}, 100, 0, false},
+		{Allowance{Bytes: 100}, 101, time.Hour, true},
+		{Allowance{Bytes: 100, PerSecond: 10}, 150, 5 * time.Second, false},
+		{Allowance{Bytes: 100, PerSecond: 10}, 151, 5 * time.Second, true},
+		{Allowance{Bytes: 100, PerSecond: 10}, math.MaxInt64, 1000 * time.Hour, true},
+	} {
+		if got := row.allowance.spent(row.bytes, row.age); got != row.want {
+			t.Errorf("%+v: %d bytes in %v: spent is %v, want %v", row.allowance, row.bytes, row.age, got, row.want)
+		}
 	}
 }
 

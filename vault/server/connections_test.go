@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -74,5 +76,25 @@ func TestConnectionsOfKnownCallersAreKeptAndThoseOfStrangersMakeRoom(t *testing.
 	}
 	if got := call(known, token.Reveal()); got != codes.PermissionDenied {
 		t.Errorf("the known caller's next call: %v", got)
+	}
+}
+
+func TestAStrangerCannotGoOnForever(t *testing.T) {
+	address, _ := serve(t, nil)
+	var nothing bytes.Buffer
+	for range 1000 {
+		if err := writeFrame(&nothing, frameContinuation, 0, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := stranger(t, address)
+	_, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	err = errors.Join(err, writeFrame(conn, frameSettings, 0, 0, nil), writeFrame(conn, frameHeaders, 0, 1, headerBomb(0)))
+	sent := 0
+	for ; err == nil && sent < 64<<20; sent += nothing.Len() {
+		_, err = conn.Write(nothing.Bytes())
+	}
+	if err == nil {
+		t.Errorf("a stranger sent %d KiB in empty frames, and could go on", sent>>10)
 	}
 }

@@ -65,6 +65,14 @@ const (
 	handshakeTime = 10 * time.Second
 )
 
+// strangersAllowance is what a connection may send without a known credential: a few of
+// the longest requests, and some forty health checks a second. Without it,
+// frames that cost little to send, and calls that are taken back at once, would keep
+// the vault busy for as long as one likes (CVE-2023-44487, CVE-2019-9512 and kin).
+func strangersAllowance() netlimit.Allowance {
+	return netlimit.Allowance{Bytes: 4 * maxRequest, PerSecond: 8 << 10}
+}
+
 func (l limits) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxHeaderListSize(l.headers),

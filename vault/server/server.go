@@ -137,7 +137,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		}
 		failed <- err
 	}
-	go serve(s.public, netlimit.Listen(lis, s.connections))
+	go serve(s.public, netlimit.Listen(lis, s.connections, strangersAllowance()))
 	go serve(s.gateway, s.inside)
 	select {
 	case <-ctx.Done():
