@@ -186,6 +186,9 @@ func (f *tailFlags) show(w io.Writer, text []byte) error {
 	}
 	e := line.Entry
 	words := []string{showTime(e.Time), printable(string(e.Outcome)), printable(e.RPC)}
+	if e.Ended {
+		words = append(words, "ended")
+	}
 	if e.Reason != "" {
 		words = append(words, printable(e.Reason))
 	}

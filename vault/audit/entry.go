@@ -39,7 +39,10 @@ type Entry struct {
 	// Count is for how many refusals of unknown callers the line stands, where it
 	// is more than one.
 	Count int `json:"count,omitempty"`
-	// RequestID tells the lines of one call in all logs.
+	// Ended says that this is the end of a stream that was allowed.
+	Ended bool `json:"ended,omitempty"`
+	// RequestID tells the lines of one call in all logs: the two of a stream have
+	// the same.
 	RequestID string `json:"request_id,omitempty"`
 	TraceID   string `json:"trace_id,omitempty"` // W3C trace context
 }
@@ -96,6 +99,9 @@ func appendEntry(line []byte, sequence uint64, e *Entry) []byte {
 	}
 	if e.Count != 0 {
 		line = strconv.AppendInt(append(line, `,"count":`...), int64(e.Count), 10)
+	}
+	if e.Ended {
+		line = append(line, `,"ended":true`...)
 	}
 	for _, field := range [...]struct{ name, value string }{{`,"request_id":`, e.RequestID}, {`,"trace_id":`, e.TraceID}} {
 		if field.value != "" {

@@ -17,7 +17,7 @@ func FuzzEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rpc, subject, reason string, generation int64, count int) {
 		e := Entry{
 			Time: time.Unix(1_900_000_000, 123_000_000).UTC(), RPC: rpc, Outcome: Allowed, Reason: reason, Caller: subject, Tenant: rpc, Subject: subject,
-			Provider: reason, Label: rpc, Generation: generation, Token: subject, Peer: reason, Count: count, RequestID: rpc, TraceID: subject,
+			Provider: reason, Label: rpc, Generation: generation, Token: subject, Peer: reason, Count: count, Ended: count > 0, RequestID: rpc, TraceID: subject,
 		}
 		line := string(appendEntry(nil, 7, &e)) + "}"
 		want, err := json.Marshal(e)

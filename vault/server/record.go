@@ -41,7 +41,7 @@ func (r recorder) ready() error {
 }
 
 // record writes the entry of a call that has ended, before its answer leaves; that
-// of a stream when its request has been decided.
+// of a stream when its request has been decided. Its end has an entry of its own.
 func (r recorder) record(ctx context.Context, m method, peer string, req, resp any, callErr error) error {
 	if r.log == nil || !m.ours() {
 		return nil
@@ -56,7 +56,26 @@ func (r recorder) record(ctx context.Context, m method, peer string, req, resp a
 		e.Generation = creds.GetGeneration()
 		e.Token = r.log.Fingerprint(creds.GetOauth2().GetAccessToken() + creds.GetApiKey().GetKey())
 	}
-	// The caller's leaving must not keep the entry out.
+	return r.append(e)
+}
+
+// ended writes that a stream which was allowed is over.
+func (r recorder) ended(ctx context.Context, m method, peer string, req any, callErr error) error {
+	if r.log == nil || !m.ours() {
+		return nil
+	}
+	e := r.entry(ctx, m, peer, req, callErr)
+	e.Ended = true
+	if callErr != nil && e.Reason != "STOPPING" && ctx.Err() != nil {
+		e.Reason = "CALLER_GONE"
+	}
+	if e.Reason == "STOPPING" || e.Reason == "CALLER_GONE" {
+		e.Outcome = audit.Allowed // a stream ends in no other way when all is well
+	}
+	return r.append(e)
+}
+
+func (r recorder) append(e audit.Entry) error {
 	if err := r.log.Append(e); err != nil {
 		return errors.Join(errNotRecorded, err)
 	}
@@ -139,6 +158,7 @@ func traceID(ctx context.Context) string {
 
 // note is where a handler puts what the request does not name.
 type note struct {
+	id     string // of the call; empty: each entry has one of its own
 	mu     sync.Mutex
 	key    vault.Key
 	reason vault.Reason
@@ -148,6 +168,11 @@ type noteKey struct{}
 
 func withNote(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noteKey{}, new(note))
+}
+
+// withCallID has all entries of a call carry one request id.
+func withCallID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, noteKey{}, &note{id: id})
 }
 
 func noteFrom(ctx context.Context) *note {
@@ -170,6 +195,9 @@ func (n *note) complete(e *audit.Entry) {
 	defer n.mu.Unlock()
 	if n.key != (vault.Key{}) {
 		e.Tenant, e.Subject, e.Provider, e.Label = n.key.Tenant, n.key.Subject, n.key.Provider, n.key.Label
+	}
+	if n.id != "" {
+		e.RequestID = n.id
 	}
 	if n.reason != "" {
 		e.Outcome, e.Reason = audit.Failed, string(n.reason)

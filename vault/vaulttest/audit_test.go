@@ -2,6 +2,7 @@ package vaulttest_test
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,6 +99,47 @@ func TestEveryDecisionIsOnRecord(t *testing.T) {
 		if bytes.Contains(content, []byte(canary)) {
 			t.Errorf("the %s is in the log", name)
 		}
+	}
+}
+
+func TestTheEndOfAWatchIsOnRecord(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	ctx, leave := context.WithCancel(t.Context())
+	left, err := s.Client.WatchConnections(ctx, &tokenvaultv1.WatchConnectionsRequest{Subject: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive(t, left)
+	watch(t, s.Client, &tokenvaultv1.WatchConnectionsRequest{Subject: "bob"})
+	expired, err := s.Client.WatchConnections(t.Context(), &tokenvaultv1.WatchConnectionsRequest{Subject: "carol", ResumeToken: "made up"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := expired.Recv(); err == nil {
+		t.Fatal("a watch goes on from a made-up resume token")
+	}
+	leave()
+	_, _ = s.Client.GetConnection(t.Context(), &tokenvaultv1.GetConnectionRequest{Subject: "dave", Provider: "mailchimp"}) // the server knows then
+	s.Restart()
+	begun, ended := map[string]string{}, map[string]string{}
+	for _, e := range entries(t, s) {
+		switch {
+		case e.RPC != "WatchConnections":
+		case e.Ended:
+			ended[e.Subject] = strings.Join([]string{string(e.Outcome), e.Reason, e.Caller}, " ")
+			if begun[e.Subject] != e.RequestID {
+				t.Errorf("the watch of %s began as %q and ended as %q", e.Subject, begun[e.Subject], e.RequestID)
+			}
+		default:
+			begun[e.Subject] = e.RequestID
+		}
+	}
+	if diff := cmp.Diff(map[string]string{
+		"alice": "allowed CALLER_GONE everything",
+		"bob":   "allowed STOPPING everything",
+		"carol": "failed INVALID_RESUME_TOKEN everything",
+	}, ended); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
