@@ -30,15 +30,20 @@ const (
 // userAgent names the vault to providers.
 const userAgent = "tokenvault"
 
-// newTransport returns the transport for a provider. It goes straight to the
-// provider (no proxy from the environment: it would see every secret), and it
-// looks at the address it is about to dial, after the name was resolved, so that
-// a name cannot lead into the private network.
-func newTransport(allowPrivate bool) *http.Transport {
+// newDialer returns what dials a provider. It looks at the address it is about to
+// dial, after the name was resolved, so that a name cannot lead into the private
+// network.
+func newDialer(allowPrivate bool) *net.Dialer {
 	dialer := &net.Dialer{Timeout: dialTime}
 	if !allowPrivate {
 		dialer.ControlContext = refusePrivate
 	}
+	return dialer
+}
+
+// newTransport returns the transport for a provider. It goes straight to the
+// provider: a proxy from the environment would see every secret.
+func newTransport(dialer *net.Dialer) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},

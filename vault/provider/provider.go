@@ -110,7 +110,7 @@ func (p *Provider) connect() {
 	d := p.config.Definition
 	transport := agent{p.config.Transport}
 	if transport.next == nil {
-		transport.next = newTransport(d.AllowPrivateNetwork)
+		transport.next = newTransport(newDialer(d.AllowPrivateNetwork))
 	}
 	p.tokens = &http.Client{
 		Transport: tokenRequest{
