@@ -118,6 +118,10 @@ func (q *queue) dispatch(ctx context.Context, workers *sync.WaitGroup, places ch
 		}
 		for _, rec := range page.Records {
 			after = rec.Key.ID
+			if len(after) <= keyring.BlindSize+dueTimeSize {
+				q.log.LogAttrs(ctx, slog.LevelError, "the database has an entry that the vault has not written", slog.String("kind", string(rec.Key.Kind)))
+				continue
+			}
 			now := q.now()
 			if left := keyTime(after[keyring.BlindSize:]).Sub(now); left > 0 {
 				return min(left, idlePause), nil

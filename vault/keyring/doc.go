@@ -7,7 +7,10 @@
 // with the master key, which the store never sees.
 //
 // Associated data binds every sealed value to the place it is kept in: moved to
-// another key, or to another kind of record, it does not open.
+// another key, or to another kind of record, it does not open. What no key can show is
+// that a value is not the latest: a record may be as it was before, or be back after it
+// was deleted, which is what a restored backup looks like, too. Against that stand the
+// permissions of the database's file.
 //
 // The package must never write a key anywhere in the clear, except for
 // [GenerateMasterKey], whose whole point is to hand one to an operator.
