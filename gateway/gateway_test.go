@@ -29,7 +29,7 @@ import (
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
-const cookieKey = "flow-cookie"
+const cookieKey, signInKey = "flow-cookie", "sign-in-cookie"
 
 // server answers every call of the gateway, and remembers the last.
 type server struct {
@@ -78,6 +78,10 @@ func (s *server) Callback(ctx context.Context, _ *tokenvaultv1.CallbackRequest) 
 	return &tokenvaultv1.CallbackResponse{ProviderName: "Acme"}, s.note(ctx)
 }
 
+func (s *server) LoginCallback(ctx context.Context, _ *tokenvaultv1.LoginCallbackRequest) (*tokenvaultv1.LoginCallbackResponse, error) {
+	return &tokenvaultv1.LoginCallbackResponse{Location: "https://connect.example.com/oauth/acme/authorize?session=x", SignInCookie: "person-1"}, s.note(ctx)
+}
+
 // newGateway returns a gateway at that public URL before a server.
 func newGateway(t *testing.T, publicURL string, change ...func(*gateway.Config)) (http.Handler, *server) {
 	t.Helper()
@@ -93,7 +97,10 @@ func newGateway(t *testing.T, publicURL string, change ...func(*gateway.Config))
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	c := gateway.Config{Conn: conn, PublicURL: publicURL, FlowCookieKey: cookieKey, FlowLifetime: 7 * time.Minute, BrowserRate: rate.Inf}
+	c := gateway.Config{
+		Conn: conn, PublicURL: publicURL, FlowCookieKey: cookieKey, FlowLifetime: 7 * time.Minute, SignInCookieKey: signInKey, SignInLifetime: 9 * time.Minute,
+		BrowserRate: rate.Inf,
+	}
 	for _, f := range change {
 		f(&c)
 	}
@@ -131,6 +138,9 @@ func TestNoHeaderReachesTheServerButThoseThatAreNamed(t *testing.T) {
 		{"two headers of flow cookies", []string{"Cookie", "__Host-tokenvault-flow=a", "Cookie", "__Host-tokenvault-flow=b"}, nil},
 		{"the flow cookie without its prefix", []string{"Cookie", "tokenvault-flow=a"}, nil},
 		{"the flow cookie as a header", []string{"Flow-Cookie", "a", "Grpc-Metadata-Flow-Cookie", "a"}, nil},
+		{"the cookie of a sign-in", []string{"Cookie", "__Host-tokenvault-sign-in=a; __Host-tokenvault-flow=b"}, []string{cookieKey, signInKey}},
+		{"two of a sign-in", []string{"Cookie", "__Host-tokenvault-sign-in=a; __Host-tokenvault-sign-in=b"}, nil},
+		{"that of a sign-in without its prefix", []string{"Cookie", "tokenvault-sign-in=a"}, nil},
 		{"metadata", []string{"Grpc-Metadata-Authorization", "Bearer a"}, nil},
 		{"binary metadata", []string{"Grpc-Metadata-Authorization-Bin", "YQ=="}, nil},
 		{"malformed binary metadata", []string{"Grpc-Metadata-X-Bin", "!"}, nil},
@@ -308,9 +318,25 @@ func TestTheFlowCookieIsTheBrowsersAlone(t *testing.T) {
 	}
 }
 
+func TestTheCookieOfASignInIsTheBrowsersAlone(t *testing.T) {
+	for publicURL, want := range map[string]string{
+		"https://connect.example.com": "__Host-tokenvault-sign-in=person-1; Path=/; Max-Age=540; HttpOnly; Secure; SameSite=Lax",
+		"http://127.0.0.1:8080":       "tokenvault-sign-in=person-1; Path=/; Max-Age=540; HttpOnly; SameSite=Lax",
+	} {
+		g, _ := newGateway(t, publicURL)
+		w := do(g, http.MethodGet, "/login/callback?code=x&state=y", nil)
+		if w.Code != http.StatusFound || w.Header().Get("Location") != "https://connect.example.com/oauth/acme/authorize?session=x" {
+			t.Errorf("%s: status %d to %q", publicURL, w.Code, w.Header().Get("Location"))
+		}
+		if diff := cmp.Diff([]string{want}, w.Header().Values("Set-Cookie")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", publicURL, diff)
+		}
+	}
+}
+
 func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	g, srv := newGateway(t, "https://connect.example.com")
-	for _, target := range []string{"/", "/openapi.json", "/static/style.css", "/static/", "/else", "/v1/connections", "/v1/else", "/v1/connections?x=%ff", "/oauth/acme/authorize?session=x", "/oauth/acme/callback", "/oauth/"} {
+	for _, target := range []string{"/", "/openapi.json", "/static/style.css", "/static/", "/else", "/v1/connections", "/v1/else", "/v1/connections?x=%ff", "/oauth/acme/authorize?session=x", "/oauth/acme/callback", "/oauth/", "/login/callback"} {
 		for _, err := range []error{nil, status.Error(codes.Internal, "")} {
 			srv.err = err
 			w := do(g, http.MethodGet, target, nil)

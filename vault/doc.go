@@ -21,7 +21,8 @@
 //	   refreshed ahead of its end, once for all who ask <-----------+
 //
 // With BindingConfirm, a callback does not go as far: it holds its code, and Confirm
-// redeems it, once the host application has said who came back.
+// redeems it, once the host application has said who came back. With BindingLogin,
+// Authorize sends the browser to sign in first, and comes after that.
 //
 // There are two more ways to a candidate. With a device code the person consents
 // somewhere else, and the background asks the provider whether they have. With

@@ -121,6 +121,13 @@ func serveExample(t *testing.T, example string, addresses []string, transport ht
 		t.Fatal(err)
 	}
 	c.Providers[0].Transport = transport
+	runStack(t, c)
+	return token
+}
+
+// runStack runs a vault until the test ends.
+func runStack(t *testing.T, c *config.Config) {
+	t.Helper()
 	s, err := newStack(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +145,6 @@ func serveExample(t *testing.T, example string, addresses []string, transport ht
 			t.Error(err)
 		}
 	})
-	return token
 }
 
 // runJSON runs a command and reads the JSON that it prints.

@@ -148,10 +148,11 @@ func TestWhoeverComesBackMustStillBeSignedIn(t *testing.T) {
 			}
 			issuer.SignInAs("alice", nil)
 			browser.CheckRedirect = nil
+			open(t, s, browser, link+"&sign_in_again=true")
 			if code, _ := open(t, s, browser, callback); code == http.StatusOK {
 				t.Error("the same answer of the provider was taken in afterwards")
 			}
-			if code, page := approve(t, s, browser, link+"&sign_in_again=true"); code != http.StatusOK {
+			if code, page := approve(t, s, browser, link); code != http.StatusOK {
 				t.Errorf("the link, opened again by the one it is for, ended at %d:\n%s", code, page)
 			}
 		})
@@ -227,21 +228,21 @@ func TestASignInThatDoesNotBelongIsRefused(t *testing.T) {
 	}{
 		{"a state that is forged", func(t *testing.T, _ *vaulttest.Stack, b *http.Client, c string) (*http.Client, string) {
 			return b, with(t, c, "state", strings.Repeat("A", 43))
-		}, http.StatusBadRequest, "Open the link again"},
+		}, http.StatusBadRequest, "This sign-in is over already"},
 		{"without a state", func(t *testing.T, _ *vaulttest.Stack, b *http.Client, c string) (*http.Client, string) {
 			return b, with(t, c, "state", "")
-		}, http.StatusBadRequest, "Open the link again"},
+		}, http.StatusBadRequest, "This sign-in is over already"},
 		{"another browser", func(_ *testing.T, s *vaulttest.Stack, _ *http.Client, c string) (*http.Client, string) {
 			return s.NewBrowser(), c
 		}, http.StatusForbidden, "Please finish in the browser you began in"},
 		{"a second time", func(t *testing.T, s *vaulttest.Stack, b *http.Client, c string) (*http.Client, string) {
 			open(t, s, b, c)
 			return b, c
-		}, http.StatusBadRequest, "Open the link again"},
+		}, http.StatusBadRequest, "This sign-in is over already"},
 		{"too late", func(_ *testing.T, s *vaulttest.Stack, b *http.Client, c string) (*http.Client, string) {
 			s.Clock.Advance(vault.SessionLifetime)
 			return b, c
-		}, http.StatusBadRequest, "Open the link again"},
+		}, http.StatusBadRequest, "This sign-in is over already"},
 		{"a code that is forged", func(t *testing.T, _ *vaulttest.Stack, b *http.Client, c string) (*http.Client, string) {
 			return b, with(t, c, "code", "forged")
 		}, http.StatusBadRequest, "Signing in did not work"},
@@ -283,6 +284,26 @@ func TestOnlyAnIDTokenForThisSignInSaysWhoSomebodyIs(t *testing.T) {
 				t.Errorf("on record: %q", got)
 			}
 		})
+	}
+}
+
+func TestANewSignInEndsTheOneBefore(t *testing.T) {
+	s, issuer := newSigningIn(t)
+	gateway, err := url.Parse(s.GatewayURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer.SignInAs("alice", nil)
+	browser, link := s.NewBrowser(), linkFor(t, s, "alice", "").GetConnectUrl()
+	open(t, s, browser, link)
+	copied := s.NewBrowser()
+	copied.Jar.SetCookies(gateway, browser.Jar.Cookies(gateway))
+	if open(t, s, copied, link); len(issuer.Prompts()) != 1 {
+		t.Fatalf("%d sign-ins, want 1: the cookie is copied", len(issuer.Prompts()))
+	}
+	open(t, s, browser, link+"&sign_in_again=true")
+	if open(t, s, copied, link); len(issuer.Prompts()) != 3 {
+		t.Errorf("%d sign-ins, want 3: the earlier cookie still counts", len(issuer.Prompts()))
 	}
 }
 

@@ -105,6 +105,21 @@ func TestFlowsAreConfirmedWhereNothingElseIsWritten(t *testing.T) {
 	}
 }
 
+func TestPeopleSignInWhereTheConfigurationSays(t *testing.T) {
+	const signIn = "login: {issuer: http://127.0.0.1:5556/dex, client_id: x, client_secret: env:SECRET, subject_claim: email, scopes: [openid, email]}"
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(strings.Replace(good, "binding: link", "binding: login\nconsent_page: true\n"+signIn, 1)), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Login; c.Binding != vault.BindingLogin || !c.ConsentPage || l.Issuer != "http://127.0.0.1:5556/dex" || l.ClientSecret.Reveal() != "canary" ||
+		l.RedirectURL != "https://connect.example.com/login/callback" || l.SubjectClaim != "email" || len(l.Scopes) != 2 {
+		t.Errorf("binding %s, consent page %v, login %+v", c.Binding, c.ConsentPage, l)
+	}
+	if c, err = config.Parse("/etc/vault/tokenvault.yaml", []byte(good+signIn+"\n"), source()); err != nil || len(c.Warnings) != 1 {
+		t.Errorf("a login that is not used: %v, %v", c, err)
+	}
+}
+
 func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
@@ -171,6 +186,12 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"provider that is not in the catalogue", "  mailchimp:\n    client_id: \"1\"", "  malchimp:\n    client_id: \"1\"", `:10: providers.malchimp: "malchimp" is not in the catalogue, which has mailchimp; for a provider of your own`},
 		{"provider in capitals", "  mailchimp:\n    client_id: \"1\"", "  Mailchimp:\n    client_id: \"1\"", ":10: providers.Mailchimp: a name has 1 to 63 of a-z"},
 		{"unknown binding", "binding: link", "binding: open", ":7: binding: write confirm"},
+		{"nobody who signs people in", "binding: link", "binding: login", ":1: login: is missing: with binding: login, write who signs people in: {issuer: https://id.example.com"},
+		{"an issuer that is no URL", "binding: link", "binding: login\nlogin: {issuer: id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: write the issuer to the letter"},
+		{"a login issuer without TLS", "binding: link", "binding: login\nlogin: {issuer: http://id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: must begin with https://"},
+		{"a login without its client", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_secret: env:SECRET}", ":8: login.client_id: is missing: register this vault at the issuer, with the redirect URI https://connect.example.com/login/callback"},
+		{"a login with an inline secret", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_id: x, client_secret: canary}", ":8: login.client_secret: write a reference"},
+		{"a login without openid", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_id: x, client_secret: env:SECRET, scopes: [email]}", ":8: login.scopes: must have openid"},
 		{"nowhere to confirm", "binding: link\nreturn_urls: [\"https://app.example.com/connected\", \"https://app.example.com/done/*\"]", "binding: confirm", ":1: return_urls: is missing: with binding: confirm"},
 		{"star in a host", "https://app.example.com/done/*", "https://app.example.com*", ":8: return_urls.1: the * must come after the host"},
 		{"return URL without TLS", "https://app.example.com/connected", "http://app.example.com/connected", ":8: return_urls.0: https"},
