@@ -54,8 +54,7 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 	}
 	result := CallbackResult{Key: keyOf(f.session.GetKey()), ProviderName: f.provider.DisplayName()}
 	if err := v.checkPersonAfter(ctx, f, r.SignInCookie); err != nil {
-		// Nor here.
-		return result, err
+		return result, err // nor here
 	}
 	conn, confirmation, err := v.finish(ctx, f, r)
 	switch {

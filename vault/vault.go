@@ -25,7 +25,8 @@ const (
 	BindingConfirm Binding = "confirm"
 	// BindingLogin: the gateway signs the person in with the operator's OpenID
 	// provider, before they leave for the provider, and looks who is signed in
-	// when they are back.
+	// when they are back. Subjects are what that provider calls people, then, in
+	// every tenant.
 	BindingLogin Binding = "login"
 	// BindingLink: whoever has the link may finish the flow. It is for
 	// development.

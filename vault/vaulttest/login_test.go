@@ -199,6 +199,9 @@ func TestAnotherPersonsConsentIsNoUseToWhoeverKnowsItsAddress(t *testing.T) {
 		t.Errorf("confirming with the session's id: %v", err)
 	}
 	wantNothing(t, s, "alice", "bob")
+	if got := onRecord(t, s, "BROWSER_UNKNOWN"); len(got) != 1 || got[0] != "Callback failed BROWSER_UNKNOWN   acme " {
+		t.Errorf("on record: %q", got)
+	}
 }
 
 func TestASignInLastsAsLongAsAFlowNeedsIt(t *testing.T) {

@@ -505,9 +505,9 @@ const file_tokenvault_v1_oauth_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tB\x03\x80\x01\x01R\x05state\x12\x10\n" +
 	"\x03iss\x18\x04 \x01(\tR\x03iss\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12+\n" +
-	"\x11error_description\x18\x06 \x01(\tR\x10errorDescription\"v\n" +
-	"\x10CallbackResponse\x12\x1a\n" +
-	"\blocation\x18\x01 \x01(\tR\blocation\x12#\n" +
+	"\x11error_description\x18\x06 \x01(\tR\x10errorDescription\"{\n" +
+	"\x10CallbackResponse\x12\x1f\n" +
+	"\blocation\x18\x01 \x01(\tB\x03\x80\x01\x01R\blocation\x12#\n" +
 	"\rprovider_name\x18\x02 \x01(\tR\fproviderName\x12!\n" +
 	"\faccount_name\x18\x03 \x01(\tR\vaccountName2\x87\x02\n" +
 	"\fOAuthService\x12N\n" +
