@@ -24,7 +24,7 @@ func TestAVaultSignsPeopleInAsItsConfigurationSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer := vaulttest.NewIssuer(t)
+	issuer := vaulttest.NewIssuer(t, nil)
 	client := issuer.Login("")
 	transport := acmeTransport(t, "http://"+addresses[1])
 	token, key := access.GenerateToken(), keyring.GenerateMasterKey().Reveal()

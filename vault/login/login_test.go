@@ -51,7 +51,7 @@ func TestTheOperatorChoosesTheClaimThatNamesPeople(t *testing.T) {
 		{"an email of which nothing is said", "email", map[string]any{"email": "alice@example.com"}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			issuer := vaulttest.NewIssuer(t)
+			issuer := vaulttest.NewIssuer(t, nil)
 			issuer.SignInAs("248289761001", row.claims)
 			c := issuer.Login(redirectURL)
 			c.SubjectClaim = row.claim
@@ -64,7 +64,7 @@ func TestTheOperatorChoosesTheClaimThatNamesPeople(t *testing.T) {
 }
 
 func TestAnIssuerThatWasAwayIsAskedAgain(t *testing.T) {
-	issuer := vaulttest.NewIssuer(t)
+	issuer := vaulttest.NewIssuer(t, nil)
 	issuer.SignInAs("alice", nil)
 	away := true
 	target, err := url.Parse(issuer.URL)
@@ -97,7 +97,7 @@ func TestAnIssuerThatWasAwayIsAskedAgain(t *testing.T) {
 }
 
 func TestWhatTheTokenEndpointSaysStaysOutOfErrors(t *testing.T) {
-	issuer := vaulttest.NewIssuer(t)
+	issuer := vaulttest.NewIssuer(t, nil)
 	issuer.SignInAs("alice", nil)
 	c := issuer.Login(redirectURL)
 	c.ClientSecret = secret.New("canary")
