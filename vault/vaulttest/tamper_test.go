@@ -115,7 +115,7 @@ func newFull(t *testing.T) *full {
 	f.added(e.Store, "changes", func() { e.MustConnect("erin") })
 	f.added(e.Store, "sessions", func() { f.link = begin(t, e) })
 	f.added(e.Store, "flows", func() {
-		opened, err := e.Vault.Authorize(t.Context(), "acme", f.link, secret.String{})
+		opened, err := e.Vault.Authorize(t.Context(), vault.AuthorizeRequest{Provider: "acme", Session: f.link})
 		must(err)
 		f.state, f.cookie = stateOf(t, opened.Location), opened.FlowCookie
 	})
@@ -294,13 +294,13 @@ func (f *full) reads() map[store.Kind][]reading {
 		},
 		"usage": {{"ListConnections", list}},
 		"sessions": {{"Authorize", func(ctx context.Context) (any, error) {
-			return f.vault.Authorize(ctx, "acme", f.link, secret.String{})
+			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.link})
 		}}},
 		"flows": {{"Callback", func(ctx context.Context) (any, error) {
 			return f.vault.Callback(ctx, vault.CallbackRequest{Provider: "acme", State: f.state, Code: secret.New("code"), FlowCookie: f.cookie})
 		}}},
 		"disconnections": {{"Authorize", func(ctx context.Context) (any, error) {
-			return f.vault.Authorize(ctx, "acme", f.linkAfterDisconnect, secret.String{})
+			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.linkAfterDisconnect})
 		}}},
 		"changes": {{"Watch", func(ctx context.Context) (any, error) {
 			for change, err := range f.vault.Watch(ctx, vault.WatchRequest{Tenant: vault.DefaultTenant, ResumeToken: f.resume}) {
