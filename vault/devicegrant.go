@@ -46,7 +46,7 @@ func (v *Vault) connectDevice(ctx context.Context, p *provider.Provider, r Conne
 	if err != nil {
 		return ConnectResult{}, err
 	}
-	if _, err := v.store.Commit(ctx, begin, wait); err != nil {
+	if err := v.begin(ctx, session, begin, wait); err != nil {
 		return ConnectResult{}, err
 	}
 	v.queues[p.Name()].devices.wakeBy(next)

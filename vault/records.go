@@ -17,6 +17,7 @@ const (
 	kindKeyset      store.Kind = "keyset"
 	kindConnections store.Kind = "connections"
 	kindSessions    store.Kind = "sessions"
+	kindOpen        store.Kind = "open-sessions"
 	kindFlows       store.Kind = "flows"
 	// kindConfirmations hold codes that are not redeemed yet.
 	kindConfirmations store.Kind = "confirmations"
@@ -37,7 +38,7 @@ const (
 // sealedKinds are the kinds of records that the keyset seals: all but its own.
 func sealedKinds() []store.Kind {
 	return []store.Kind{
-		kindConnections, kindSessions, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
+		kindConnections, kindSessions, kindOpen, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
 		kindDisconnections, kindSecrets, kindDevices, kindAudit, kindConfirmations,
 		kindLogins, kindSignIns,
 	}

@@ -23,6 +23,8 @@ const SessionLifetime = 10 * time.Minute
 
 const (
 	maxLoginHint = 256 // bytes
+	// maxOpenSessions is how many sessions of a subject can be open.
+	maxOpenSessions = 20
 	// maxOpenings is how often a link can be opened. Whoever has a link makes
 	// the vault write with every opening.
 	maxOpenings = 50
@@ -106,7 +108,7 @@ func (v *Vault) Connect(ctx context.Context, r ConnectRequest) (ConnectResult, e
 	if err != nil {
 		return ConnectResult{}, err
 	}
-	if _, err := v.store.Commit(ctx, op); err != nil {
+	if err := v.begin(ctx, session, op); err != nil {
 		return ConnectResult{}, err
 	}
 	return ConnectResult{

@@ -241,7 +241,7 @@ func (x Change_Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Event.Descriptor instead.
 func (Change_Event) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -1043,6 +1043,61 @@ func (x *Session) GetParams() map[string]string {
 	return nil
 }
 
+// OpenSessions are those of one subject that may still be finished.
+type OpenSessions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Store keys of the sessions, the oldest first.
+	Sessions [][]byte `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	// When the last of them ends.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenSessions) Reset() {
+	*x = OpenSessions{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenSessions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenSessions) ProtoMessage() {}
+
+func (x *OpenSessions) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenSessions.ProtoReflect.Descriptor instead.
+func (*OpenSessions) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OpenSessions) GetSessions() [][]byte {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *OpenSessions) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // Flow is one opening of a session's link in one browser, waiting for its
 // callback.
 type Flow struct {
@@ -1064,7 +1119,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1131,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[8]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1144,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Flow) GetSession() []byte {
@@ -1151,7 +1206,7 @@ type Confirmation struct {
 
 func (x *Confirmation) Reset() {
 	*x = Confirmation{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1218,7 @@ func (x *Confirmation) String() string {
 func (*Confirmation) ProtoMessage() {}
 
 func (x *Confirmation) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[9]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1231,7 @@ func (x *Confirmation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
 func (*Confirmation) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Confirmation) GetSession() []byte {
@@ -1230,7 +1285,7 @@ type Login struct {
 
 func (x *Login) Reset() {
 	*x = Login{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1297,7 @@ func (x *Login) String() string {
 func (*Login) ProtoMessage() {}
 
 func (x *Login) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[10]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1310,7 @@ func (x *Login) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Login.ProtoReflect.Descriptor instead.
 func (*Login) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Login) GetReturnTo() string {
@@ -1304,7 +1359,7 @@ type SignIn struct {
 
 func (x *SignIn) Reset() {
 	*x = SignIn{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1371,7 @@ func (x *SignIn) String() string {
 func (*SignIn) ProtoMessage() {}
 
 func (x *SignIn) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[11]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1384,7 @@ func (x *SignIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignIn.ProtoReflect.Descriptor instead.
 func (*SignIn) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignIn) GetSubject() string {
@@ -1358,7 +1413,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1425,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[12]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1438,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -1411,7 +1466,7 @@ type RevocationRequest struct {
 
 func (x *RevocationRequest) Reset() {
 	*x = RevocationRequest{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1478,7 @@ func (x *RevocationRequest) String() string {
 func (*RevocationRequest) ProtoMessage() {}
 
 func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1491,7 @@ func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
 func (*RevocationRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevocationRequest) GetKey() *ConnectionKey {
@@ -1497,7 +1552,7 @@ type ClientSecret struct {
 
 func (x *ClientSecret) Reset() {
 	*x = ClientSecret{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1564,7 @@ func (x *ClientSecret) String() string {
 func (*ClientSecret) ProtoMessage() {}
 
 func (x *ClientSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1577,7 @@ func (x *ClientSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret.ProtoReflect.Descriptor instead.
 func (*ClientSecret) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClientSecret) GetCurrent() string {
@@ -1568,7 +1623,7 @@ type DeviceFlow struct {
 
 func (x *DeviceFlow) Reset() {
 	*x = DeviceFlow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1635,7 @@ func (x *DeviceFlow) String() string {
 func (*DeviceFlow) ProtoMessage() {}
 
 func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1648,7 @@ func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFlow.ProtoReflect.Descriptor instead.
 func (*DeviceFlow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeviceFlow) GetSession() []byte {
@@ -1640,7 +1695,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1707,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1720,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Change) GetEvent() Change_Event {
@@ -1707,7 +1762,7 @@ type Disconnection struct {
 
 func (x *Disconnection) Reset() {
 	*x = Disconnection{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1774,7 @@ func (x *Disconnection) String() string {
 func (*Disconnection) ProtoMessage() {}
 
 func (x *Disconnection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1787,7 @@ func (x *Disconnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
 func (*Disconnection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
@@ -1752,7 +1807,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1819,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1832,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1798,7 +1853,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1865,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1878,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{19}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AuditHead) GetSequence() uint64 {
@@ -1850,7 +1905,7 @@ type ClientSecret_Former struct {
 
 func (x *ClientSecret_Former) Reset() {
 	*x = ClientSecret_Former{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[26]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1917,7 @@ func (x *ClientSecret_Former) String() string {
 func (*ClientSecret_Former) ProtoMessage() {}
 
 func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[26]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1930,7 @@ func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret_Former.ProtoReflect.Descriptor instead.
 func (*ClientSecret_Former) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *ClientSecret_Former) GetSecret() string {
@@ -2009,7 +2064,11 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x0fSTATE_REDEEMING\x10\x02\x12\x0e\n" +
 	"\n" +
 	"STATE_USED\x10\x03\x12\x14\n" +
-	"\x10STATE_CONFIRMING\x10\x04\"\xdc\x01\n" +
+	"\x10STATE_CONFIRMING\x10\x04\"g\n" +
+	"\fOpenSessions\x12\x1a\n" +
+	"\bsessions\x18\x01 \x03(\fR\bsessions\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xdc\x01\n" +
 	"\x04Flow\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12#\n" +
@@ -2107,7 +2166,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -2121,78 +2180,80 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Grant)(nil),                 // 9: tokenvault.storage.v1.Grant
 	(*Account)(nil),               // 10: tokenvault.storage.v1.Account
 	(*Session)(nil),               // 11: tokenvault.storage.v1.Session
-	(*Flow)(nil),                  // 12: tokenvault.storage.v1.Flow
-	(*Confirmation)(nil),          // 13: tokenvault.storage.v1.Confirmation
-	(*Login)(nil),                 // 14: tokenvault.storage.v1.Login
-	(*SignIn)(nil),                // 15: tokenvault.storage.v1.SignIn
-	(*Due)(nil),                   // 16: tokenvault.storage.v1.Due
-	(*RevocationRequest)(nil),     // 17: tokenvault.storage.v1.RevocationRequest
-	(*ClientSecret)(nil),          // 18: tokenvault.storage.v1.ClientSecret
-	(*DeviceFlow)(nil),            // 19: tokenvault.storage.v1.DeviceFlow
-	(*Change)(nil),                // 20: tokenvault.storage.v1.Change
-	(*Disconnection)(nil),         // 21: tokenvault.storage.v1.Disconnection
-	(*Usage)(nil),                 // 22: tokenvault.storage.v1.Usage
-	(*AuditHead)(nil),             // 23: tokenvault.storage.v1.AuditHead
-	nil,                           // 24: tokenvault.storage.v1.Connection.MetadataEntry
-	nil,                           // 25: tokenvault.storage.v1.APIKey.ParamsEntry
-	nil,                           // 26: tokenvault.storage.v1.Grant.ParamsEntry
-	nil,                           // 27: tokenvault.storage.v1.Grant.ToldMetadataEntry
-	nil,                           // 28: tokenvault.storage.v1.Session.ParamsEntry
-	nil,                           // 29: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*ClientSecret_Former)(nil),   // 30: tokenvault.storage.v1.ClientSecret.Former
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*OpenSessions)(nil),          // 12: tokenvault.storage.v1.OpenSessions
+	(*Flow)(nil),                  // 13: tokenvault.storage.v1.Flow
+	(*Confirmation)(nil),          // 14: tokenvault.storage.v1.Confirmation
+	(*Login)(nil),                 // 15: tokenvault.storage.v1.Login
+	(*SignIn)(nil),                // 16: tokenvault.storage.v1.SignIn
+	(*Due)(nil),                   // 17: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 18: tokenvault.storage.v1.RevocationRequest
+	(*ClientSecret)(nil),          // 19: tokenvault.storage.v1.ClientSecret
+	(*DeviceFlow)(nil),            // 20: tokenvault.storage.v1.DeviceFlow
+	(*Change)(nil),                // 21: tokenvault.storage.v1.Change
+	(*Disconnection)(nil),         // 22: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 23: tokenvault.storage.v1.Usage
+	(*AuditHead)(nil),             // 24: tokenvault.storage.v1.AuditHead
+	nil,                           // 25: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 26: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 27: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 28: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 29: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 30: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*ClientSecret_Former)(nil),   // 31: tokenvault.storage.v1.ClientSecret.Former
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	31, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	32, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	31, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	31, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	32, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	32, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	24, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	25, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	31, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	31, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	32, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	32, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	31, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	25, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	31, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	31, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	31, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	31, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	32, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	26, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	32, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	32, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	32, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	32, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	26, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
-	27, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	27, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	28, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	31, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	31, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	28, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	31, // 29: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 30: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 31: tokenvault.storage.v1.Login.expire_time:type_name -> google.protobuf.Timestamp
-	31, // 32: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 33: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	31, // 34: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	29, // 35: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	30, // 36: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
-	31, // 37: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	31, // 38: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 39: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	31, // 40: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	6,  // 41: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	31, // 42: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	31, // 43: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	31, // 44: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	32, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	29, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	32, // 29: tokenvault.storage.v1.OpenSessions.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 30: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 31: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 32: tokenvault.storage.v1.Login.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 33: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 34: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	32, // 35: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	30, // 36: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	31, // 37: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	32, // 38: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	32, // 39: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 40: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	32, // 41: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 42: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	32, // 43: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	32, // 44: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	32, // 45: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -2206,7 +2267,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
