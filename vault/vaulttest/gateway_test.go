@@ -2,6 +2,8 @@ package vaulttest_test
 
 import (
 	"net/http"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -97,6 +99,42 @@ func TestRefusalsAreLoggedWithWhereTheyCameFrom(t *testing.T) {
 	wantError(t, err, codes.Unauthenticated, "CALLER_UNKNOWN")
 	if log := s.Log.String(); strings.Contains(log, spoofed) || strings.Count(log, "peer=127.0.0.1:") != 2 {
 		t.Errorf("the log does not say where the gRPC call came from:\n%s", log)
+	}
+}
+
+func TestTheRecordHasTheAddressThatATrustedProxyTells(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{Audit: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	resp := ask(t, s.NewBrowser(), http.MethodGet, s.GatewayURL+"/v1/connections", map[string]string{"X-Forwarded-For": "1.2.3.4, 203.0.113.7"})
+	if s.Body(resp); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status = %d, want 401", resp.StatusCode)
+	}
+	record, err := os.ReadFile(s.AuditPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"log": s.Log.String(), "record": string(record)} {
+		if !strings.Contains(text, "203.0.113.7") || strings.Contains(text, "1.2.3.4") {
+			t.Errorf("the %s does not say that the call came from 203.0.113.7:\n%s", name, text)
+		}
+	}
+}
+
+func TestABrowserThatAsksTooOftenIsToldToWaitAndCanGoOn(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{BrowserRate: 1, BrowserBurst: 2})
+	resp, err := s.Client.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser, callback := stoppedAt(t, s, s.NewBrowser(), resp.GetConnectUrl()) // the first request
+	s.Body(ask(t, browser, http.MethodHead, resp.GetConnectUrl(), nil))        // the second
+	code, page := open(t, s, browser, callback)
+	for ; code == http.StatusTooManyRequests; code, page = open(t, s, browser, callback) {
+		if !strings.Contains(page, "Wait a moment, then load this page again.") {
+			t.Fatalf("the page does not say what to do:\n%s", page)
+		}
+	}
+	if code != http.StatusOK {
+		t.Errorf("the callback ended at %d:\n%s", code, page)
 	}
 }
 
