@@ -4,18 +4,33 @@
 // # Chain
 //
 // Each line ends with a keyed hash of itself and of the hash before it, and the
-// newest hash, the head, is also kept somewhere else, in the vault's own store. So
-// whoever has the key finds every line that was changed, left out, moved or cut
-// off: [Verify]. Whoever has the file and not the key can make no line that fits.
-// What happened after the head was last kept, a second or less, is in the chain
-// but can be cut off unseen.
+// newest hash, the head, is also kept somewhere else, sealed in the vault's own
+// database. Whoever has the files and not the key can make no line that fits. So
+// whoever has the key finds with [Verify] every byte that was changed, added or
+// taken out; every line that was dropped, doubled, moved or swapped, also into
+// another file; a file that was dropped, cut off, emptied, or put back as an older
+// copy of itself.
+//
+// What cannot be found:
+//
+//   - Whoever can write the database too sets files and head back together: to a
+//     state that was whole once, as from one backup of both. A head kept outside
+//     (the last number that verify prints) shows it.
+//   - What happened after the head was last kept, a second or less while the vault
+//     runs, can be cut off at the end of the newest file. When the vault stops, the
+//     head is kept once more.
+//   - The oldest files may be deleted, in their order: that is how a log is kept
+//     short. What verify prints as its first line says what is left.
+//   - Whoever has the master key and the database can write any log.
 //
 // Where a process was killed between the moving of a file and the signal for it,
 // lines after the kept head may be in the file that was moved away and their numbers
 // in the new one again: that is reported, since it cannot be told from tampering.
 //
-// A file begins with a line that carries the hash it goes on from. Files that were
-// moved away are read in their order, the newest last.
+// A file begins with a line that carries the hash it goes on from, and no other has
+// one. Files that were moved away are read in their order, the newest last. A file
+// is moved away, and the log opened anew; to copy and truncate it loses lines, and is
+// found.
 //
 // # Writing
 //

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ type File struct {
 
 // Verify reads the files of a log in their order, the newest last, and reports
 // every line that was changed, left out, moved, added or cut off since it was
-// written. kept is the head that is kept elsewhere. Lines before the first file
+// written; so is where a file begins and ends. kept is the head that is kept elsewhere. Lines before the first file
 // are not missed: files may be deleted from the front. The error is that of a
 // reader.
 func Verify(key Key, kept Head, files ...File) (Report, error) {
@@ -76,10 +77,15 @@ func (v *verifier) fail(file string, line int, format string, args ...any) {
 func (v *verifier) read(file File) error {
 	lines := bufio.NewScanner(file.Reader)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
+	lines.Split(wholeLines)
 	n := 0
 	for lines.Scan() {
 		n++
-		line, err := ParseLine(lines.Bytes())
+		text, isWhole := bytes.CutSuffix(lines.Bytes(), []byte("\n"))
+		line, err := ParseLine(text)
+		if err == nil && !isWhole {
+			err = errCutShort
+		}
 		if err != nil {
 			v.fail(file.Name, n, "%v", err)
 			continue
@@ -96,19 +102,37 @@ func (v *verifier) read(file File) error {
 	return lines.Err()
 }
 
+// wholeLines is bufio.ScanLines, but keeps what a line ends with.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n') + 1; end > 0 {
+		return end, data[:end], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// errCutShort says that a line has no end.
+var errCutShort = errors.New("is cut off before its end")
+
 // line looks at one line. After one that does not fit, the chain is taken up
 // where that line says that it goes on, so that the next problem is found too.
 func (v *verifier) line(file string, n int, line Line) {
-	head := v.report.Last
+	head, isKnown := v.report.Last, true
+	switch {
+	case n == 1 && line.Entry != nil:
+		v.fail(file, n, "a file begins with a line that says what it continues: what came before this one was cut off or moved (a log is moved away whole, then SIGHUP; one that is truncated in place loses lines)")
+		isKnown = v.begun // or else nothing says what the line continues
+	case n > 1 && line.Entry == nil:
+		v.fail(file, n, "this line begins a file: what comes before it belongs to another")
+	}
 	if !v.begun {
 		v.begun = true
 		v.report.First = line.Sequence
-		if line.Entry != nil {
-			v.fail(file, n, "a log begins with a line that says what it continues: what came before this one was cut off")
-		}
 		head = Head{Sequence: line.Sequence - 1, Hash: line.Continues}
 	}
-	if !v.key.follows(line, head) {
+	if isKnown && !v.key.follows(line, head) {
 		switch {
 		case line.Sequence > head.Sequence+1:
 			v.fail(file, n, "lines %d to %d are missing before this one", head.Sequence+1, line.Sequence-1)
