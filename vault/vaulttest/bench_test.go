@@ -93,32 +93,6 @@ func BenchmarkGetCredentials(b *testing.B) {
 	}
 }
 
-// BenchmarkAudit alternates GetCredentials of a vault that keeps an audit log with
-// that of one that does not, and reports the median ratio of their speeds: 1 would
-// mean that the log costs nothing.
-func BenchmarkAudit(b *testing.B) {
-	for _, row := range []struct {
-		name    string
-		workers int
-	}{{"one at a time", 1}, {"sixteen at once", 16}} {
-		b.Run(row.name, func(b *testing.B) {
-			with, without := vaulttest.New(b, vaulttest.Config{Audit: true}), vaulttest.New(b, vaulttest.Config{})
-			req := &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "mailchimp"}
-			for _, s := range []*vaulttest.Stack{with, without} {
-				s.Connect("alice", "mailchimp", vaulttest.Ada)
-			}
-			var ratios []float64
-			for b.Loop() {
-				on, _ := measure(b, with.Client, req, row.workers)
-				off, _ := measure(b, without.Client, req, row.workers)
-				ratios = append(ratios, off.Seconds()/on.Seconds())
-			}
-			b.ReportMetric(0, "ns/op") // of both: says nothing
-			b.ReportMetric(median(ratios), "ratio")
-		})
-	}
-}
-
 func callers(n int) []access.Rule {
 	rules := make([]access.Rule, n)
 	for i := range rules {
