@@ -24,6 +24,17 @@ func (s *Sandbox) LastIssued() Issued {
 	return s.last
 }
 
+// Secrets returns all that the sandbox has issued and nobody but its client may see:
+// codes, tokens, and device codes that are not used up.
+func (s *Sandbox) Secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(
+		slices.Collect(maps.Keys(s.state.Codes)), slices.Collect(maps.Keys(s.state.Access)),
+		slices.Collect(maps.Keys(s.state.Refresh)), slices.Collect(maps.Keys(s.state.Devices)),
+	)
+}
+
 // Issue gives a client tokens of the standard provider as if that account had
 // consented: a family of their own.
 func (s *Sandbox) Issue(clientID string, account int, scope string) Issued {

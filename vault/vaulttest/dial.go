@@ -28,15 +28,15 @@ func (s *Stack) Credentials() credentials.PerRPCCredentials { return bearer{s.To
 
 // Dial connects to the gRPC listener as the caller of a token; as nobody with
 // the zero one. The test closes the connection, or leaves it to its end.
-func (s *Stack) Dial(token secret.String) *grpc.ClientConn {
+func (s *Stack) Dial(token secret.String, more ...grpc.DialOption) *grpc.ClientConn {
 	s.t.Helper()
-	return s.DialTLS(token, nil)
+	return s.DialTLS(token, nil, more...)
 }
 
 // DialTLS is Dial with a client certificate, for a stack with TLS. Nil: none.
-func (s *Stack) DialTLS(token secret.String, cert *tls.Certificate) *grpc.ClientConn {
+func (s *Stack) DialTLS(token secret.String, cert *tls.Certificate, more ...grpc.DialOption) *grpc.ClientConn {
 	s.t.Helper()
-	options := []grpc.DialOption{grpc.WithTransportCredentials(s.transport(cert))}
+	options := append(more, grpc.WithTransportCredentials(s.transport(cert)))
 	if !token.IsZero() {
 		options = append(options, grpc.WithPerRPCCredentials(bearer{token}))
 	}

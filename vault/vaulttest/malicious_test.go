@@ -53,8 +53,9 @@ func newVillain(t *testing.T, change func(v *villain, d *provider.Definition)) *
 			q := r.URL.Query()
 			http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {villainCode}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 		},
-		"/token": says(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":3600}`, villainAccess, villainRefresh)),
-		"/me":    says(`{"id":"1","name":"Alice","email":"alice@example.com","dc":"us6"}`),
+		"/token":    says(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"token_type":"Bearer","expires_in":3600}`, villainAccess, villainRefresh)),
+		"/returned": says("{}"),
+		"/me":       says(`{"id":"1","name":"Alice","email":"alice@example.com","dc":"us6"}`),
 	}}
 	web := httptest.NewServer(http.HandlerFunc(v.serve))
 	t.Cleanup(web.Close)
@@ -71,7 +72,9 @@ func newVillain(t *testing.T, change func(v *villain, d *provider.Definition)) *
 	if change != nil {
 		change(v, &d)
 	}
-	v.Stack = vaulttest.New(t, vaulttest.Config{Definitions: map[string]provider.Definition{"villain": d}})
+	v.Stack = vaulttest.New(t, vaulttest.Config{
+		Definitions: map[string]provider.Definition{"villain": d}, Audit: true, ReturnURLs: []string{v.URL + "/returned"},
+	})
 	return v
 }
 

@@ -114,6 +114,7 @@ type Stack struct {
 	config Config
 	master keyring.MasterKey
 	secret secret.String
+	key    secret.String // master, as text
 	stop   func()
 }
 
@@ -169,7 +170,8 @@ func New(t testing.TB, c Config) *Stack {
 		DatabasePath: filepath.Join(t.TempDir(), "vault.db"),
 	}
 	var err error
-	if s.master, err = keyring.ParseMasterKey(keyring.GenerateMasterKey()); err != nil {
+	s.key = keyring.GenerateMasterKey()
+	if s.master, err = keyring.ParseMasterKey(s.key); err != nil {
 		t.Fatal(err)
 	}
 	gatewayListener := s.listen()
@@ -376,6 +378,12 @@ func (s *Stack) providers() []*provider.Provider {
 		providers = append(providers, p)
 	}
 	return providers
+}
+
+// Secrets returns what the stack was made with, by name, for tests that look for it
+// where it must not be.
+func (s *Stack) Secrets() map[string]string {
+	return map[string]string{"caller token": s.Token.Reveal(), "client secret": s.secret.Reveal(), "master key": s.key.Reveal()}
 }
 
 // NewBrowser returns a client that keeps cookies and follows redirects, as a
