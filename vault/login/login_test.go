@@ -1,9 +1,9 @@
 package login_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -66,33 +66,61 @@ func TestTheOperatorChoosesTheClaimThatNamesPeople(t *testing.T) {
 func TestAnIssuerThatWasAwayIsAskedAgain(t *testing.T) {
 	issuer := vaulttest.NewIssuer(t, nil)
 	issuer.SignInAs("alice", nil)
-	away := true
-	target, err := url.Parse(issuer.URL)
-	if err != nil {
-		t.Fatal(err)
+	p := login.New(issuer.Login(redirectURL))
+	issuer.Answer(http.StatusServiceUnavailable)
+	if _, err := signIn(t, p); err == nil {
+		t.Error("somebody was signed in by an issuer that does not answer")
 	}
-	// What stands before the issuer answers in its name, once it does.
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if away {
-			http.Error(w, "<html>"+strings.Repeat("sorry ", 10_000), http.StatusBadGateway)
-			return
-		}
-		http.Redirect(w, r, target.String()+r.URL.Path, http.StatusFound)
-	}))
-	defer front.Close()
-	c := issuer.Login(redirectURL)
-	c.Issuer = front.URL
-	p := login.New(c)
-	if _, err := signIn(t, p); err == nil || len(err.Error()) > 500 {
-		t.Errorf("error = %.1000v, want a short one", err)
-	}
-	away = false
-	if _, err := signIn(t, p); err == nil || !strings.Contains(err.Error(), "302") {
-		t.Errorf("error = %v, want one about a redirect that is not followed", err)
-	}
-	c.Issuer = issuer.URL
-	if got, err := signIn(t, login.New(c)); got != "alice" {
+	issuer.Answer(0)
+	if got, err := signIn(t, p); got != "alice" {
 		t.Errorf("subject = %q, %v", got, err)
+	}
+	asked := issuer.Asked()
+	if got, err := signIn(t, p); got != "alice" {
+		t.Errorf("subject = %q, %v", got, err)
+	}
+	if n := issuer.Asked() - asked; n != 2 {
+		t.Errorf("%d requests of another sign-in, want 2: what is known is not asked for again", n)
+	}
+}
+
+// TestOfWhatAnIssuerAnswersLittleIsLogged has something else answer in its place.
+func TestOfWhatAnIssuerAnswersLittleIsLogged(t *testing.T) {
+	const canary = "canary"
+	for _, row := range []struct {
+		name   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"a long page", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, strings.Repeat("sorry ", 10_000)+canary, http.StatusBadGateway)
+		}, "502"},
+		{"a body without an end", func(w http.ResponseWriter, _ *http.Request) {
+			for range 3 << 10 {
+				if _, err := io.WriteString(w, strings.Repeat(" ", 1<<10)); err != nil {
+					return
+				}
+			}
+		}, "too large"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "307"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			asked := 0
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked++
+				row.answer(w, r)
+			}))
+			defer web.Close()
+			_, err := signIn(t, login.New(login.Config{Issuer: web.URL, ClientID: "x", RedirectURL: redirectURL}))
+			if err == nil || len(err.Error()) > 500 || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("error = %.1000v, want a short one with %q", err, row.want)
+			}
+			if asked != 1 {
+				t.Errorf("%d requests, want 1", asked)
+			}
+		})
 	}
 }
 
@@ -103,6 +131,24 @@ func TestWhatTheTokenEndpointSaysStaysOutOfErrors(t *testing.T) {
 	c.ClientSecret = secret.New("canary")
 	_, err := signIn(t, login.New(c))
 	if err == nil || !strings.Contains(err.Error(), `status 401, error "invalid_client"`) || strings.Contains(err.Error(), "canary") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestAnErrorCodeThatCouldBeASecretIsNotLogged(t *testing.T) {
+	web := httptest.NewServer(nil)
+	defer web.Close()
+	web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/token" {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error": "`+r.PostFormValue("code")+`"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"issuer": "`+web.URL+`", "token_endpoint": "`+web.URL+`/token"}`)
+	})
+	_, err := login.New(login.Config{Issuer: web.URL, ClientID: "x"}).Subject(t.Context(), secret.New("canary"), "nonce", secret.New("verifier"))
+	if err == nil || !strings.Contains(err.Error(), "not_shown") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -41,12 +42,21 @@ func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// codes are those that a token endpoint may answer with (RFC 6749, section 5.2).
+func codes() []string {
+	return []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
+}
+
 // brief cuts an error to what a log bears. What the token endpoint has answered may
-// hold secrets: of that, there is the status and the error code alone.
+// hold secrets: of that, there is the status, and the error code if it is a known one.
 func brief(err error) error {
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response != nil {
-		return fmt.Errorf("the token endpoint answered with status %d, error %.64q", refused.Response.StatusCode, refused.ErrorCode)
+		code := refused.ErrorCode
+		if !slices.Contains(codes(), code) {
+			code = "not_shown"
+		}
+		return fmt.Errorf("the token endpoint answered with status %d, error %q", refused.Response.StatusCode, code)
 	}
 	if text := err.Error(); len(text) > maxCause {
 		return errors.New(text[:maxCause] + "…")
