@@ -41,6 +41,8 @@ type EngineConfig struct {
 	Known map[string]provider.Definition
 	// Binding is how flows are bound. Empty: link.
 	Binding vault.Binding
+	// Identity signs people in, for vault.BindingLogin. Nil: nobody does.
+	Identity vault.IdentityProvider
 	// ReturnURLs are the return URLs that are allowed.
 	ReturnURLs []string
 	// WrapStore stands before the database, to make it fail. Nil: nothing.
@@ -176,7 +178,7 @@ func (s Seat) newVault(ctx context.Context, c EngineConfig, transport http.Round
 	}
 	return vault.New(ctx, vault.Config{
 		Store: db, Keyring: keys, Providers: providers, PublicURL: enginePublicURL,
-		ReturnURLs: c.ReturnURLs, Binding: cmp.Or(c.Binding, vault.BindingLink), Logger: log, Now: c.Now,
+		ReturnURLs: c.ReturnURLs, Binding: cmp.Or(c.Binding, vault.BindingLink), Identity: c.Identity, Logger: log, Now: c.Now,
 	})
 }
 

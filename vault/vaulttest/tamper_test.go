@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -73,6 +74,11 @@ type full struct {
 	// links, state and cookie are of flows under way, resume of a watcher.
 	link, linkAfterDisconnect, state, resume string
 	cookie                                   secret.String
+	// confirmation is of frank's code that is held, login the state of a sign-in
+	// under way in the browser of cookie, and signIn the cookie of one that is over.
+	confirmation secret.String
+	login        string
+	signIn       secret.String
 	// before is how the records were a while ago.
 	before map[store.Key]store.Record
 }
@@ -123,8 +129,10 @@ func newFull(t *testing.T) *full {
 	must(err)
 	f.linkAfterDisconnect = begun.Session
 	e.Stop()
+	f.hold()
 	f.open()
 	t.Cleanup(func() { _ = f.db.Close() })
+	f.signInPeople()
 	keeper := f.keeper()
 	must(keeper.SaveHead(t.Context(), audit.Head{Sequence: 1, Hash: "x"}))
 	must(keeper.SaveHead(t.Context(), audit.Head{Sequence: 2, Hash: "y"}))
@@ -140,6 +148,65 @@ func newFull(t *testing.T) *full {
 		}
 	}
 	return f
+}
+
+// anybody is an identity provider that takes people at their word.
+type anybody struct{}
+
+func (anybody) AuthorizeURL(_ context.Context, state, _ string, _ secret.String, _ bool) (string, error) {
+	return "https://id.example/authorize?state=" + state, nil
+}
+
+func (anybody) Subject(_ context.Context, code secret.String, _ string, _ secret.String) (string, error) {
+	return code.Reveal(), nil
+}
+
+// hold has the vault hold a code, as it does where flows are confirmed.
+func (f *full) hold() {
+	f.t.Helper()
+	v, db, err := f.seat.Open(f.t.Context(), vaulttest.EngineConfig{Binding: vault.BindingConfirm, ReturnURLs: []string{home}}, f.sb.Transport())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	begun, err := v.Connect(f.t.Context(), vault.ConnectRequest{Key: f.key("frank"), ReturnURL: home})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	opened, err := v.Authorize(f.t.Context(), vault.AuthorizeRequest{Provider: "acme", Session: begun.Session})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	back, err := v.Callback(f.t.Context(), vault.CallbackRequest{
+		Provider: "acme", State: stateOf(f.t, opened.Location), Code: secret.New("code"), Issuer: f.seat.ProviderURL, FlowCookie: opened.FlowCookie,
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	u, err := url.Parse(back.Location)
+	if err := errors.Join(err, db.Close()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.confirmation = secret.New(u.Query().Get("confirmation"))
+}
+
+// signInPeople has one browser signed in, and another one about to be.
+func (f *full) signInPeople() {
+	f.t.Helper()
+	begin := func() string {
+		opened, err := f.vault.Authorize(f.t.Context(), vault.AuthorizeRequest{Provider: "acme", Session: f.link, FlowCookie: f.cookie})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return stateOf(f.t, opened.Location)
+	}
+	f.added(f.db, "sign-ins", func() {
+		signedIn, err := f.vault.FinishSignIn(f.t.Context(), vault.SignInRequest{State: begin(), Code: secret.New("alice"), FlowCookie: f.cookie})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.signIn = signedIn.Cookie
+	})
+	f.added(f.db, "logins", func() { f.login = begin() })
 }
 
 // added notes the record of a kind that do adds.
@@ -158,7 +225,7 @@ func (f *full) added(s store.Store, kind store.Kind, do func()) {
 func (f *full) open() {
 	f.t.Helper()
 	var err error
-	config := vaulttest.EngineConfig{Log: slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})}
+	config := vaulttest.EngineConfig{Binding: vault.BindingLogin, Identity: anybody{}, Log: slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug})}
 	if f.vault, f.db, err = f.seat.Open(f.t.Context(), config, f.sb.Transport()); err != nil {
 		f.t.Fatal(err)
 	}
@@ -298,6 +365,15 @@ func (f *full) reads() map[store.Kind][]reading {
 		}}},
 		"flows": {{"Callback", func(ctx context.Context) (any, error) {
 			return f.vault.Callback(ctx, vault.CallbackRequest{Provider: "acme", State: f.state, Code: secret.New("code"), FlowCookie: f.cookie})
+		}}},
+		"confirmations": {{"Confirm", func(ctx context.Context) (any, error) {
+			return f.vault.Confirm(ctx, vault.ConfirmRequest{Confirmation: f.confirmation, Tenant: vault.DefaultTenant, Subject: "frank"})
+		}}},
+		"logins": {{"FinishSignIn", func(ctx context.Context) (any, error) {
+			return f.vault.FinishSignIn(ctx, vault.SignInRequest{State: f.login, Code: secret.New("alice"), FlowCookie: f.cookie})
+		}}},
+		"sign-ins": {{"Authorize", func(ctx context.Context) (any, error) {
+			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.link, SignInCookie: f.signIn})
 		}}},
 		"disconnections": {{"Authorize", func(ctx context.Context) (any, error) {
 			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.linkAfterDisconnect})
