@@ -138,7 +138,9 @@ func (f *flooded) follow(lines *bufio.Scanner, serving chan<- struct{}) {
 func (f *flooded) dial() *grpc.ClientConn {
 	f.t.Helper()
 	conn, err := grpc.NewClient(f.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}}))
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: time.Second}, MinConnectTimeout: patience,
+		}))
 	if err != nil {
 		f.t.Fatal(err)
 	}
