@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -57,6 +58,8 @@ type reporter struct {
 	log *slog.Logger
 	// listener is the one whose calls it reports.
 	listener listener
+	// strangers bound the lines of those without a credential. Nil: all are written.
+	strangers *strangers
 }
 
 // ClientAddressKey is the metadata key under which the gateway passes on the
@@ -175,6 +178,13 @@ func (r reporter) failure(ctx context.Context, level slog.Level, method, reason 
 		return
 	}
 	line := append([]slog.Attr{slog.String("method", method), slog.String("reason", reason)}, attrs...)
+	if r.strangers != nil && callerFrom(ctx) == nil && (errors.Is(err, errUnknownCaller) || errors.Is(err, errForbidden)) {
+		count := r.strangers.admit(time.Now())
+		if count == 0 {
+			return // counted, and told with the next
+		}
+		line = append(line, slog.Int("count", count))
+	}
 	line = append(line, slog.String("peer", r.address(ctx)))
 	r.log.LogAttrs(ctx, level, "request refused", append(line, slog.Any("cause", err))...)
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -196,6 +198,34 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 	if line := logged(known, umlauts, errForbidden)[0]; strings.Contains(line, `\x`) || strings.Contains(line, "�") {
 		t.Errorf("a name is cut within a character: %s", line)
 	}
+}
+
+func TestStrangersHaveSoManyLinesOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := reporter{log: slog.New(slog.NewTextHandler(&out, nil)), strangers: new(strangers)}
+		known := context.WithValue(t.Context(), callerKey{}, &access.Caller{})
+		lines := func(ctx context.Context, err error) []string {
+			out.Reset()
+			for range 100 {
+				_ = r.status(ctx, "/m", nil, err)
+			}
+			return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		}
+		if got := lines(t.Context(), errUnknownCaller); len(got) != maxStrangers {
+			t.Errorf("100 strangers in one second have left %d lines, want %d", len(got), maxStrangers)
+		}
+		if got := lines(known, errForbidden); len(got) != 100 {
+			t.Errorf("100 calls of a known caller have left %d lines", len(got))
+		}
+		if got := lines(t.Context(), &vault.Error{Reason: vault.ProviderMisconfigured}); len(got) != 100 {
+			t.Errorf("100 failures of a provider have left %d lines", len(got))
+		}
+		time.Sleep(time.Second)
+		if first := lines(t.Context(), errUnknownCaller)[0]; !strings.Contains(first, fmt.Sprintf(" count=%d ", 100-maxStrangers+1)) {
+			t.Errorf("the next line does not tell of those that were left out: %s", first)
+		}
+	})
 }
 
 func TestGRPCsOwnServicesAnswerInTheirOwnWords(t *testing.T) {

@@ -75,9 +75,10 @@ func newServer(c Config, public limits) *Server {
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
 	calls := newUnderway()
 	record := recorder{log: c.Audit, strangers: new(strangers), ids: newRequestIDs()}
+	logged := new(strangers)
 	guardOf := func(l listener, limits limits) guard {
 		return guard{
-			listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l}, record: record,
+			listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l, strangers: logged}, record: record,
 			stopping: stopping, calls: calls,
 		}
 	}
