@@ -1,6 +1,7 @@
 package netlimit
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"math"
@@ -201,6 +202,14 @@ func TestAnAddressReadsAsItDid(t *testing.T) {
 	if _, err := netip.ParseAddrPort(remote.String()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAnAddressLeadsBackThroughTLS(t *testing.T) {
+	connect, _ := limited(t, 1)
+	p := connect()
+	Keep(tls.Server(p.server, &tls.Config{}).RemoteAddr())
+	wantClosed(t, "the second", connect())
+	wantOpen(t, "the first", p)
 }
 
 func TestAddressesOfOthersArePassedOver(t *testing.T) {
