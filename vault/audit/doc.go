@@ -37,10 +37,10 @@
 // [Log.Append] returns when the line has been handed to the operating system, and
 // lines that wait share a write. The disk has them a moment later. A call is
 // recorded when it has ended and before its answer leaves, a stream when its
-// request has been decided, so a crash between the
-// two, or the first write that fails, can leave an effect without a line. After a
-// write that failed the log says so, and nothing that must be recorded may begin
-// until it can be written again.
+// request has been decided and once more when it ends. So a crash between the call
+// and its line, or the first write that fails, can leave an effect without a line.
+// After a write that failed the log says so, and nothing that must be recorded may
+// begin until it can be written again.
 //
 // A line must never hold a secret. Tokens appear as keyed fingerprints, which tell
 // whether two lines are about the same token and nothing else.
