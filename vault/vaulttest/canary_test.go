@@ -172,7 +172,7 @@ func (c *canaries) leaks() {
 			c.t.Errorf("%s shows: %s", where, strings.Join(found, "; "))
 			for line := range bytes.Lines(text) {
 				if len(c.find(line)) > 0 && len(line) < 2000 {
-					c.t.Logf("%s: %s", where, line)
+					c.t.Logf("%s: %q", where, line)
 				}
 			}
 		}
