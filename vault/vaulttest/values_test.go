@@ -67,7 +67,7 @@ func values(t *testing.T, s *scanner) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := access.NewPolicy([]access.Rule{{Name: "a", Tenant: "b", Token: access.HashToken(token)}})
+	policy, err := access.NewPolicy(access.Config{Rules: []access.Rule{{Name: "a", Tenant: "b", Tokens: access.HashTokens(token)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
