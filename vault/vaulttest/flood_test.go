@@ -153,7 +153,7 @@ func many(listener func(*flooded) string, n int, say string) func(*testing.T, *f
 // pourers is how many connections at once a flood has that is not of connections.
 const pourers = 16
 
-// How long such a flood lasts.
+// How long such a flood lasts; with -short, a quarter of it.
 const (
 	pourTime  = 300 * time.Millisecond
 	resetTime = time.Second // it takes a while for what it costs to add up
@@ -170,6 +170,9 @@ func (p *poured) String() string {
 // the vault has had enough of the old one.
 func pour(t *testing.T, address string, length time.Duration, reads bool, write func(io.Writer) error) *poured {
 	var done sync.WaitGroup
+	if testing.Short() {
+		length /= 4
+	}
 	p, until := &poured{}, time.Now().Add(length)
 	for range pourers {
 		done.Go(func() {

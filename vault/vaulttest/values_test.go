@@ -13,6 +13,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 	"text/template"
@@ -113,7 +114,7 @@ func privateKey(t *testing.T, s *scanner) secret.String {
 		t.Fatal(err)
 	}
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	s.add("private key", strings.Split(text, "\n")[1], string(number), fmt.Sprint(key.D))
+	s.add("private key", strings.Split(text, "\n")[1], string(number), new(big.Int).SetBytes(number).String())
 	return secret.New(text)
 }
 
