@@ -62,7 +62,7 @@ func (v *Vault) Authorize(ctx context.Context, r AuthorizeRequest) (Authorizatio
 	if err != nil {
 		return Authorization{}, err
 	}
-	if person == "" && v.binding == BindingLogin {
+	if person == nil && v.binding == BindingLogin {
 		return v.beginSignIn(ctx, id, r)
 	}
 	state, verifier := newRandomID(), provider.NewVerifier()
@@ -87,7 +87,8 @@ func (v *Vault) Authorize(ctx context.Context, r AuthorizeRequest) (Authorizatio
 	if err != nil {
 		return Authorization{}, redeemError(p, err)
 	}
-	return Authorization{Key: keyOf(s.GetKey()), Location: location, FlowCookie: r.FlowCookie, Ask: v.asks, ProviderName: p.DisplayName()}, nil
+	ask := v.asks && !s.GetPortal() // which has said whose it is
+	return Authorization{Key: keyOf(s.GetKey()), Location: location, FlowCookie: r.FlowCookie, Ask: ask, ProviderName: p.DisplayName()}, nil
 }
 
 // openLink stores what is begun with a link, a flow or a sign-in, and counts it in

@@ -36,6 +36,8 @@ type CallbackResult struct {
 	// ProviderName and AccountName are for that page. AccountName may be empty.
 	ProviderName string
 	AccountName  string
+	// Portal is set where the flow was begun in the portal, to which Location leads.
+	Portal bool
 }
 
 // Callback ends a flow. Everything that can be checked is checked before the
@@ -61,6 +63,8 @@ func (v *Vault) Callback(ctx context.Context, r CallbackRequest) (CallbackResult
 	case confirmation != "":
 		result.Location = withConfirmation(f.session.GetReturnUrl(), confirmation)
 		return result, nil
+	case f.session.GetPortal():
+		result.Location, result.Portal = v.publicURL+PortalPath, true
 	case f.session.GetReturnUrl() != "":
 		result.Location = withOutcome(f.session.GetReturnUrl(), OutcomeOf(err))
 	}
@@ -189,7 +193,7 @@ func (v *Vault) finish(ctx context.Context, f checkedFlow, r CallbackRequest) (c
 	if _, err := v.notDisconnectedSince(ctx, id, f.session.Session); err != nil {
 		return nil, "", err
 	}
-	if v.binding == BindingConfirm {
+	if v.binding == BindingConfirm && !f.session.GetPortal() {
 		confirmation, err = v.hold(ctx, f, r.Code)
 		return nil, confirmation, err
 	}

@@ -18,11 +18,13 @@ type Connection struct {
 	LastRefreshTime time.Time
 	LastUsedTime    time.Time
 	ExpireTime      time.Time
-	Scopes          []string
-	Account         Account
-	Metadata        map[string]string
-	Generation      int64
-	HasAPIKey       bool
+	// EndTime is when it stops working unless a person acts. Zero: not known to.
+	EndTime    time.Time
+	Scopes     []string
+	Account    Account
+	Metadata   map[string]string
+	Generation int64
+	HasAPIKey  bool
 	// Problem is what went wrong last and what to do, in a sentence. Empty:
 	// nothing.
 	Problem string
@@ -179,6 +181,7 @@ func describeRecord(c *storagev1.Connection) Connection {
 		ConnectTime:     timeOf(c.GetConnectTime()),
 		LastRefreshTime: timeOf(c.GetLastRefreshTime()),
 		ExpireTime:      timeOf(c.GetGrant().GetExpireTime()),
+		EndTime:         endOf(c.GetGrant()),
 		Scopes:          c.GetGrant().GetScopes(),
 		Account:         Account{ID: a.GetId(), Name: a.GetName(), Email: a.GetEmail()},
 		Metadata:        c.GetMetadata(),

@@ -58,6 +58,8 @@ const (
 	SessionWrongSubject Reason = "SESSION_WRONG_SUBJECT"
 	// SignInFailed: the operator's OpenID provider has not told who it is.
 	SignInFailed Reason = "SIGN_IN_FAILED"
+	// SignInRequired: nobody is signed in in the portal, or not any more.
+	SignInRequired Reason = "SIGN_IN_REQUIRED"
 	// BrowserUnknown: the callback came in a browser that did not open the link.
 	BrowserUnknown Reason = "BROWSER_UNKNOWN"
 	// AccessDenied: the person, or the provider for the person, said no.

@@ -175,6 +175,7 @@ func (b blind) session(session string) (string, error) { return b.keyring.Blind(
 func (b blind) flow(state string) (string, error)      { return b.keyring.Blind("flow", state) }
 func (b blind) login(state string) (string, error)     { return b.keyring.Blind("login", state) }
 func (b blind) signIn(cookie string) (string, error)   { return b.keyring.Blind("sign-in", cookie) }
+func (b blind) portalLink(link string) (string, error) { return b.keyring.Blind("portal-link", link) }
 func (b blind) confirmation(confirmation string) (string, error) {
 	return b.keyring.Blind("confirmation", confirmation)
 }

@@ -27,12 +27,13 @@ const (
 	// kindDisconnections are few and short-lived.
 	kindDisconnections store.Kind = "disconnections"
 	// kindLogins are sign-ins that are under way, and kindSignIns who is signed in.
-	kindLogins  store.Kind = "logins"
-	kindSignIns store.Kind = "sign-ins"
-	kindUsage   store.Kind = "usage"
-	kindSecrets store.Kind = "secrets"
-	kindDevices store.Kind = "devices"
-	kindAudit   store.Kind = "audit"
+	kindLogins      store.Kind = "logins"
+	kindSignIns     store.Kind = "sign-ins"
+	kindPortalLinks store.Kind = "portal-links"
+	kindUsage       store.Kind = "usage"
+	kindSecrets     store.Kind = "secrets"
+	kindDevices     store.Kind = "devices"
+	kindAudit       store.Kind = "audit"
 )
 
 // sealedKinds are the kinds of records that the keyset seals: all but its own.
@@ -40,7 +41,7 @@ func sealedKinds() []store.Kind {
 	return []store.Kind{
 		kindConnections, kindSessions, kindOpen, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
 		kindDisconnections, kindSecrets, kindDevices, kindAudit, kindConfirmations,
-		kindLogins, kindSignIns,
+		kindLogins, kindSignIns, kindPortalLinks,
 	}
 }
 

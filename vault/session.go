@@ -47,6 +47,8 @@ type ConnectRequest struct {
 	Params map[string]string
 	// Grant is how the provider is asked. Zero: AuthorizationCode.
 	Grant ConnectGrant
+
+	portal bool // begun in the portal
 }
 
 // ConnectGrant is a way in which a connection comes about.
@@ -136,6 +138,7 @@ func (v *Vault) newSession(r ConnectRequest, lifetime time.Duration) (newSession
 		ExpireTime: timestamppb.New(now.Add(lifetime)),
 		State:      storagev1.Session_STATE_OPEN,
 		Params:     r.Params,
+		Portal:     r.portal,
 	}}
 	id, err := v.blind.session(s.name)
 	if err != nil {
@@ -183,7 +186,7 @@ func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
 		return nil, invalid(InvalidReturnURL, "return_url", "is not one of the return_urls in the vault's configuration; ask its operator to add it")
 	}
-	if r.ReturnURL == "" && v.binding == BindingConfirm && r.Grant == AuthorizationCode {
+	if r.ReturnURL == "" && v.binding == BindingConfirm && r.Grant == AuthorizationCode && !r.portal {
 		return nil, invalid(InvalidReturnURL, "return_url", "is missing: write the page of your application to which the person comes back, "+
 			"and have it call ConfirmConnection with the confirmation that comes along (binding: confirm)")
 	}

@@ -19,6 +19,9 @@ import (
 // With BindingLogin the vault asks the operator's OpenID provider who sits before a
 // browser, and remembers it for a while under a cookie. It asks before the browser
 // leaves for the provider, and looks again when it is back.
+//
+// The portal stands on the same sign-ins. There, a host application can sign people in
+// with a link (portallink.go), unless the OpenID provider is to say who it is.
 
 // IdentityProvider signs people in: the operator's OpenID provider.
 type IdentityProvider interface {
@@ -31,7 +34,7 @@ type IdentityProvider interface {
 }
 
 // SignInLifetime is how long a browser stays signed in.
-const SignInLifetime = 15 * time.Minute
+const SignInLifetime = 30 * time.Minute
 
 // SignInRequest is what a browser brings back from the OpenID provider.
 type SignInRequest struct {
@@ -55,28 +58,47 @@ type SignIn struct {
 
 // beginSignIn sends a browser to sign in, and from there back to its link.
 func (v *Vault) beginSignIn(ctx context.Context, sessionID string, r AuthorizeRequest) (Authorization, error) {
-	state, nonce, verifier := newRandomID(), newRandomID(), provider.NewVerifier()
-	_, err := v.openLink(ctx, sessionID, r.Provider, func(openSession) (store.Op, error) {
-		id, err := v.blind.login(state)
-		if err != nil {
-			return store.Op{}, err
-		}
-		return v.records.put(store.Key{Kind: kindLogins, ID: id}, &storagev1.Login{
-			ReturnTo:     "/oauth/" + r.Provider + "/authorize?session=" + url.QueryEscape(r.Session),
-			Nonce:        nonce,
-			CodeVerifier: verifier.Reveal(),
-			CookieSha256: cookieHash(r.FlowCookie),
-			ExpireTime:   timestamppb.New(v.now().Add(SessionLifetime)),
-		}, store.Absent)
-	})
+	l := v.newLogin("/oauth/"+r.Provider+"/authorize?session="+url.QueryEscape(r.Session), r.FlowCookie)
+	_, err := v.openLink(ctx, sessionID, r.Provider, func(openSession) (store.Op, error) { return v.loginOp(l) })
 	if err != nil {
 		return Authorization{}, err
 	}
-	location, err := v.identity.AuthorizeURL(ctx, state, nonce, verifier, r.SignInAgain)
+	location, err := v.loginURL(ctx, l, r.SignInAgain)
+	return Authorization{Location: location, FlowCookie: r.FlowCookie}, err
+}
+
+// newLogin is a sign-in that is to be stored by loginOp.
+type newLogin struct {
+	*storagev1.Login
+	state string
+}
+
+// newLogin returns a sign-in that leads back to a path of the gateway.
+func (v *Vault) newLogin(returnTo string, flowCookie secret.String) newLogin {
+	return newLogin{state: newRandomID(), Login: &storagev1.Login{
+		ReturnTo:     returnTo,
+		Nonce:        newRandomID(),
+		CodeVerifier: provider.NewVerifier().Reveal(),
+		CookieSha256: cookieHash(flowCookie),
+		ExpireTime:   timestamppb.New(v.now().Add(SessionLifetime)),
+	}}
+}
+
+func (v *Vault) loginOp(l newLogin) (store.Op, error) {
+	id, err := v.blind.login(l.state)
 	if err != nil {
-		return Authorization{}, errSignInFailed("The service that signs people in here does not answer as it should. Try again in a few minutes, and tell the operator of this vault if it stays so.", err)
+		return store.Op{}, err
 	}
-	return Authorization{Location: location, FlowCookie: r.FlowCookie}, nil
+	return v.records.put(store.Key{Kind: kindLogins, ID: id}, l.Login, store.Absent)
+}
+
+// loginURL is where the browser goes.
+func (v *Vault) loginURL(ctx context.Context, l newLogin, again bool) (string, error) {
+	location, err := v.identity.AuthorizeURL(ctx, l.state, l.GetNonce(), secret.New(l.GetCodeVerifier()), again)
+	if err != nil {
+		return "", errSignInFailed("The service that signs people in here does not answer as it should. Try again in a few minutes, and tell the operator of this vault if it stays so.", err)
+	}
+	return location, nil
 }
 
 // FinishSignIn signs in the browser that has begun to.
@@ -96,25 +118,40 @@ func (v *Vault) FinishSignIn(ctx context.Context, r SignInRequest) (SignIn, erro
 	if err != nil {
 		return SignIn{}, errSignInFailed("Signing in did not work. Nothing was changed. Open the link again, and tell the operator of this vault if it stays so.", err)
 	}
-	cookie := secret.New(newRandomID())
+	if link := login.GetPortal(); link != nil && link.GetSubject() != subject {
+		return SignIn{}, errPortalOfAnother(link, subject)
+	}
+	cookie, err := v.signIn(ctx, &storagev1.SignIn{Subject: subject, Portal: login.GetPortal()}, r.SignInCookie)
+	return SignIn{Subject: subject, Cookie: cookie, Location: v.publicURL + login.GetReturnTo()}, err
+}
+
+// signIn stores who is signed in in a browser, in place of who was, and returns what
+// the browser is to bring from now on. with is stored in the same commit.
+func (v *Vault) signIn(ctx context.Context, s *storagev1.SignIn, before secret.String, with ...store.Op) (cookie secret.String, err error) {
+	cookie = secret.New(newRandomID())
 	id, err := v.blind.signIn(cookie.Reveal())
 	if err != nil {
-		return SignIn{}, err
+		return secret.String{}, err
 	}
-	before, err := v.blind.signIn(r.SignInCookie.Reveal())
+	s.ExpireTime = timestamppb.New(v.now().Add(SignInLifetime))
+	op, err := v.records.put(store.Key{Kind: kindSignIns, ID: id}, s, store.Absent)
 	if err != nil {
-		return SignIn{}, err
+		return secret.String{}, err
 	}
-	op, err := v.records.put(store.Key{Kind: kindSignIns, ID: id}, &storagev1.SignIn{
-		Subject: subject, ExpireTime: timestamppb.New(v.now().Add(SignInLifetime)),
-	}, store.Absent)
+	ended, err := v.endSignIn(before)
 	if err != nil {
-		return SignIn{}, err
+		return secret.String{}, err
 	}
-	if _, err := v.store.Commit(ctx, op, store.Delete(store.Key{Kind: kindSignIns, ID: before}, store.Any)); err != nil {
-		return SignIn{}, err
+	if _, err := v.store.Commit(ctx, append(with, op, ended)...); err != nil {
+		return secret.String{}, err
 	}
-	return SignIn{Subject: subject, Cookie: cookie, Location: v.publicURL + login.GetReturnTo()}, nil
+	return cookie, nil
+}
+
+// endSignIn returns the Op that ends a sign-in, if there is one.
+func (v *Vault) endSignIn(cookie secret.String) (store.Op, error) {
+	id, err := v.blind.signIn(cookie.Reveal())
+	return store.Delete(store.Key{Kind: kindSignIns, ID: id}, store.Any), err
 }
 
 // takeLogin finds the sign-in that a browser has begun, and takes it out of the
@@ -147,41 +184,60 @@ func (v *Vault) takeLogin(ctx context.Context, r SignInRequest) (*storagev1.Logi
 	return login, nil
 }
 
-// signedIn returns who is signed in in a browser, for as long as need be. Empty:
-// nobody is.
-func (v *Vault) signedIn(ctx context.Context, cookie secret.String, need time.Duration) (subject string, err error) {
+// storedSignIn is a browser's sign-in that has not ended.
+type storedSignIn struct {
+	*storagev1.SignIn
+	storeKey store.Key
+	revision store.Revision
+}
+
+// signedIn returns who is signed in in a browser, for as long as need be. Nil: nobody
+// is.
+func (v *Vault) signedIn(ctx context.Context, cookie secret.String, need time.Duration) (*storedSignIn, error) {
 	if !isRandomID(cookie.Reveal()) {
-		return "", nil
+		return nil, nil
 	}
 	id, err := v.blind.signIn(cookie.Reveal())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	signIn := new(storagev1.SignIn)
-	_, err = v.records.get(ctx, store.Key{Kind: kindSignIns, ID: id}, signIn)
+	s := &storedSignIn{SignIn: new(storagev1.SignIn), storeKey: store.Key{Kind: kindSignIns, ID: id}}
+	s.revision, err = v.records.get(ctx, s.storeKey, s.SignIn)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
+		return nil, nil
 	}
-	if err != nil || !v.now().Add(need).Before(signIn.GetExpireTime().AsTime()) {
-		return "", err
+	if err != nil || !v.now().Add(need).Before(s.GetExpireTime().AsTime()) {
+		return nil, err
 	}
-	return signIn.GetSubject(), nil
+	return s, nil
 }
 
-// personBefore returns who opens a link, where that matters. Empty: they have to
-// sign in. One whose sign-in could end before they are back signs in anew.
-func (v *Vault) personBefore(ctx context.Context, r AuthorizeRequest) (string, error) {
-	if v.binding != BindingLogin || r.SignInAgain {
-		return "", nil
+// isProven reports whether the OpenID provider has said who it is, where that matters.
+func (v *Vault) isProven(s *storedSignIn) bool {
+	return s != nil && (v.binding != BindingLogin || !s.GetByLinkAlone())
+}
+
+// personBefore returns who opens a link. Nil: nobody is signed in. With
+// [BindingLogin], one whose sign-in could end before they are back signs in anew.
+func (v *Vault) personBefore(ctx context.Context, r AuthorizeRequest) (*storedSignIn, error) {
+	if v.binding != BindingLogin {
+		return v.signedIn(ctx, r.SignInCookie, 0)
 	}
-	return v.signedIn(ctx, r.SignInCookie, SessionLifetime)
+	if r.SignInAgain {
+		return nil, nil
+	}
+	s, err := v.signedIn(ctx, r.SignInCookie, SessionLifetime)
+	if !v.isProven(s) {
+		return nil, err
+	}
+	return s, err
 }
 
 // checkPersonAfter compares once more when the browser is back. If somebody else is
 // signed in there, or nobody, the code is left alone, and the link stays for the one
 // it is for.
 func (v *Vault) checkPersonAfter(ctx context.Context, f checkedFlow, cookie secret.String) error {
-	if v.binding != BindingLogin {
+	if v.binding != BindingLogin && !f.session.GetPortal() {
 		return nil
 	}
 	person, err := v.signedIn(ctx, cookie, 0)
@@ -194,16 +250,27 @@ func (v *Vault) checkPersonAfter(ctx context.Context, f checkedFlow, cookie secr
 	return nil
 }
 
-// checkPerson refuses a person for whom the flow was not begun, where that matters.
-func (v *Vault) checkPerson(s *storagev1.Session, person string) error {
-	if v.binding != BindingLogin || person == s.GetKey().GetSubject() {
+// checkPerson refuses a person for whom the flow was not begun, where that matters:
+// with [BindingLogin], and always if it was begun in the portal.
+func (v *Vault) checkPerson(s *storagev1.Session, signedIn *storedSignIn) error {
+	key := keyOf(s.GetKey())
+	switch {
+	case s.GetPortal():
+		if p, ok := v.person(signedIn); ok && p.Tenant == key.Tenant && p.Subject == key.Subject && p.MayUse(key.Provider) {
+			return nil
+		}
+	case v.binding != BindingLogin || v.isProven(signedIn) && signedIn.GetSubject() == key.Subject:
 		return nil
+	}
+	who := "nobody"
+	if signedIn != nil {
+		who = fmt.Sprintf("%q", signedIn.GetSubject())
 	}
 	return &Error{
 		Reason: SessionWrongSubject,
 		Message: "This link is to connect an account for somebody else than the person who is signed in here. Nothing was connected. " +
 			"If it is meant for you, open the link again and sign in as yourself. If you did not ask for it, somebody may be trying to get at your account: close this window.",
-		Err: fmt.Errorf("the flow was begun for %q, and %q is signed in", s.GetKey().GetSubject(), person),
+		Err: fmt.Errorf("the flow was begun for %q, and %s is signed in", key.Subject, who),
 	}
 }
 

@@ -21,6 +21,17 @@ const (
 // soon is how long before its end a connection counts as expiring soon.
 const soon = 7 * 24 * time.Hour
 
+// endOf is when a grant stops working unless a person acts. Zero: not known to.
+func endOf(g *storagev1.Grant) time.Time {
+	switch {
+	case !isRefreshable(g):
+		return timeOf(g.GetExpireTime())
+	case endsForGood(g):
+		return timeOf(g.GetRefreshExpireTime())
+	}
+	return time.Time{}
+}
+
 func statusOf(c *storagev1.Connection, now time.Time) Status {
 	g := c.GetGrant()
 	if c.GetCandidate() != nil {

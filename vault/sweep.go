@@ -43,6 +43,7 @@ func (v *Vault) sweep(ctx context.Context) error {
 		v.sweepKind(ctx, kindConfirmations, func() expiring { return new(storagev1.Confirmation) }),
 		v.sweepKind(ctx, kindLogins, func() expiring { return new(storagev1.Login) }),
 		v.sweepKind(ctx, kindSignIns, func() expiring { return new(storagev1.SignIn) }),
+		v.sweepKind(ctx, kindPortalLinks, func() expiring { return new(storagev1.PortalLink) }),
 		v.sweepKind(ctx, kindDisconnections, func() expiring { return disconnection{new(storagev1.Disconnection)} }),
 		v.sweepKind(ctx, kindRevocations, func() expiring { return revocation{new(storagev1.RevocationRequest)} }),
 		v.sweepKind(ctx, kindDevices, func() expiring { return new(storagev1.DeviceFlow) }),

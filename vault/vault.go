@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault/keyring"
@@ -54,6 +55,9 @@ type Config struct {
 	// ConsentPage has a page say whose account is to be connected before a browser
 	// leaves for the provider.
 	ConsentPage bool
+	// Portal is what the portal shows to people who sign in with Identity without a
+	// link of a host application. Nil: nothing.
+	Portal *PortalScope
 	// Logger gets one line for each event worth an audit. Nil: none.
 	Logger *slog.Logger
 	// Now is the clock. Nil: time.Now.
@@ -71,6 +75,8 @@ type Vault struct {
 	binding   Binding
 	identity  IdentityProvider
 	asks      bool // Config.ConsentPage
+	portal    *PortalScope
+	waiting   atomic.Int64 // calls of WaitPortal
 	log       *slog.Logger
 	now       func() time.Time
 	usage     usage
@@ -113,6 +119,7 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		binding:   c.Binding,
 		identity:  c.Identity,
 		asks:      c.ConsentPage,
+		portal:    c.Portal,
 		log:       c.Logger,
 		now:       c.Now,
 		usage:     newUsage(),

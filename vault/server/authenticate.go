@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 	"github.com/tokenvault/tokenvault/vault/secret"
@@ -25,6 +26,14 @@ func callerFrom(ctx context.Context) *access.Caller {
 
 func withCaller(ctx context.Context, caller *access.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
+}
+
+type personKey struct{}
+
+// personFrom returns who is signed in in the browser that calls, or nil.
+func personFrom(ctx context.Context) *vault.Person {
+	p, _ := ctx.Value(personKey{}).(*vault.Person)
+	return p
 }
 
 // meet is the first that sees a call: its headers have come, its request has not.
@@ -45,6 +54,13 @@ func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error
 // authenticate finds out who is calling, where meet has not: it may take asking the
 // issuer of a token.
 func (g guard) authenticate(ctx context.Context, m method) (context.Context, error) {
+	if m.who == person && m.servedOn(g.listener) {
+		p, err := g.vault.Person(ctx, cookie(ctx, SignInCookieKey))
+		if err != nil {
+			return ctx, err
+		}
+		return context.WithValue(ctx, personKey{}, &p), nil
+	}
 	if !m.needsCaller() || callerFrom(ctx) != nil {
 		return ctx, nil
 	}

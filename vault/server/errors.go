@@ -38,6 +38,8 @@ func codeOf(reason vault.Reason) codes.Code {
 		vault.AuthorizationFailed, vault.AccountMismatch, vault.ScopesMissing, vault.NotRefreshable,
 		vault.SignInFailed, vault.GrantNotSupported, vault.APIKeyNotSupported, vault.TokenRefused:
 		return codes.FailedPrecondition
+	case vault.SignInRequired:
+		return codes.Unauthenticated
 	case vault.ResumeTokenExpired:
 		return codes.OutOfRange
 	case vault.AccessDenied, vault.BrowserUnknown, vault.SessionWrongSubject:
@@ -104,7 +106,7 @@ func (r reporter) status(ctx context.Context, method string, req any, err error)
 // for what an operator may have to see to.
 func levelOf(code codes.Code, reason string) slog.Level {
 	switch reason {
-	case string(vault.NotConnected), "CALLER_GONE":
+	case string(vault.NotConnected), string(vault.SignInRequired), "CALLER_GONE":
 		return slog.LevelDebug
 	case string(vault.AccessDenied): // by the person
 		return slog.LevelInfo

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 )
 
@@ -17,6 +18,7 @@ type guard struct {
 	limits   limits
 	methods  map[string]method
 	policy   *access.Policy
+	vault    *vault.Vault // knows who is signed in in a browser
 	report   reporter
 	record   recorder
 	// stopping ends when the server begins to stop.
@@ -34,6 +36,12 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	m := g.methods[info.FullMethod]
 	if m.noted {
 		ctx = withNote(ctx)
+	}
+	if m.waits {
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(g.stopping, cancel)()
+		ctx = waiting
 	}
 	resp, err := any(nil), error(nil)
 	if ctx, err = g.authenticate(ctx, m); err == nil {
@@ -68,7 +76,7 @@ func (g guard) decide(ctx context.Context, m method, req any) error {
 	if err := g.fixSubject(ctx, req); err != nil {
 		return err
 	}
-	if !m.allowed(callerFrom(ctx), req) {
+	if !m.allowed(callerFrom(ctx), req) || !m.reached(personFrom(ctx), req) {
 		return errForbidden
 	}
 	if m.ours() {
@@ -100,6 +108,22 @@ var (
 	errUnknownCaller = errors.New("no caller has this credential")
 	errForbidden     = errors.New("the caller's rules do not allow this")
 )
+
+// reached compares what a request names with what a person's sign-in reaches.
+func (m method) reached(p *vault.Person, req any) bool {
+	if m.who != person {
+		return true
+	}
+	provider, hasProvider := req.(interface{ GetProvider() string })
+	switch m.names {
+	case nothing:
+		return p != nil && !hasProvider
+	case aProvider:
+		return p != nil && hasProvider && p.MayUse(provider.GetProvider())
+	default:
+		return false
+	}
+}
 
 // allowed compares what a request names with what the caller may reach. Lists and
 // watches may leave a name out: the engine then shows only what the caller may see.

@@ -25,6 +25,9 @@ const (
 	allowedCaller
 	// browser: identified by the flow cookie, which the engine checks.
 	browser
+	// person: who is signed in in a browser, at the providers that the sign-in
+	// reaches.
+	person
 )
 
 // listener says through which door a call came.
@@ -60,6 +63,7 @@ type method struct {
 	public  bool // to be had on the public listener
 	gateway bool // to be had through the gateway
 	noted   bool // the handler notes which connection it was about
+	waits   bool // for something to happen, and tells no more than that it has: not on record
 }
 
 func (m method) servedOn(l listener) bool {
@@ -71,7 +75,7 @@ func (m method) needsCaller() bool { return m.who == anyCaller || m.who == allow
 
 // ours reports whether the method is one of tokenvault.v1, not of gRPC's own
 // services.
-func (m method) ours() bool { return m.who == allowedCaller || m.who == browser }
+func (m method) ours() bool { return m.who == allowedCaller || m.who == browser || m.who == person }
 
 // methods is the table: who may call which RPC, where, and what its requests name. A
 // method that is missing is refused, and a test fails.
@@ -89,6 +93,8 @@ func methods() map[string]method {
 		tokenvaultv1.VaultService_SetAPIKey_FullMethodName:    {name: "SetAPIKey", who: allowedCaller, names: aConnection, public: true, gateway: true},
 		tokenvaultv1.VaultService_DeleteAPIKey_FullMethodName: {name: "DeleteAPIKey", who: allowedCaller, names: aConnection, public: true, gateway: true},
 
+		tokenvaultv1.VaultService_CreatePortalSession_FullMethodName: {name: "CreatePortalSession", who: allowedCaller, names: aSubject, public: true, gateway: true},
+
 		tokenvaultv1.AdminService_ListProviders_FullMethodName:      {name: "ListProviders", who: allowedCaller, names: nothing, public: true},
 		tokenvaultv1.AdminService_RotateClientSecret_FullMethodName: {name: "RotateClientSecret", who: allowedCaller, names: aProvider, public: true},
 		tokenvaultv1.AdminService_VerifyAudit_FullMethodName:        {name: "VerifyAudit", who: allowedCaller, names: nothing, public: true},
@@ -96,6 +102,17 @@ func methods() map[string]method {
 		tokenvaultv1.OAuthService_Authorize_FullMethodName:     {name: "Authorize", who: browser, gateway: true, noted: true},
 		tokenvaultv1.OAuthService_Callback_FullMethodName:      {name: "Callback", who: browser, gateway: true, noted: true},
 		tokenvaultv1.OAuthService_LoginCallback_FullMethodName: {name: "LoginCallback", who: browser, gateway: true, noted: true},
+
+		tokenvaultv1.PortalService_LookAtPortalLink_FullMethodName:   {name: "LookAtPortalLink", who: browser, gateway: true, noted: true},
+		tokenvaultv1.PortalService_OpenPortal_FullMethodName:         {name: "OpenPortal", who: browser, gateway: true, noted: true},
+		tokenvaultv1.PortalService_SignOut_FullMethodName:            {name: "SignOut", who: person, names: nothing, gateway: true},
+		tokenvaultv1.PortalService_GetPortal_FullMethodName:          {name: "GetPortal", who: person, names: nothing, gateway: true},
+		tokenvaultv1.PortalService_WaitPortal_FullMethodName:         {name: "WaitPortal", who: person, names: nothing, gateway: true, waits: true},
+		tokenvaultv1.PortalService_PortalConnect_FullMethodName:      {name: "PortalConnect", who: person, names: aProvider, gateway: true},
+		tokenvaultv1.PortalService_PortalRefresh_FullMethodName:      {name: "PortalRefresh", who: person, names: aProvider, gateway: true},
+		tokenvaultv1.PortalService_PortalDisconnect_FullMethodName:   {name: "PortalDisconnect", who: person, names: aProvider, gateway: true},
+		tokenvaultv1.PortalService_PortalSetAPIKey_FullMethodName:    {name: "PortalSetAPIKey", who: person, names: aProvider, gateway: true},
+		tokenvaultv1.PortalService_PortalDeleteAPIKey_FullMethodName: {name: "PortalDeleteAPIKey", who: person, names: aProvider, gateway: true},
 
 		grpc_health_v1.Health_Check_FullMethodName: {name: "Check", who: anyone, public: true},
 		grpc_health_v1.Health_List_FullMethodName:  {name: "List", who: anyone, public: true},

@@ -77,11 +77,15 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 		// The browser carries the reason to the host application.
 		s.report.failure(ctx, slog.LevelInfo, tokenvaultv1.OAuthService_Callback_FullMethodName, string(vault.ReasonOf(err)), err, slog.String("provider", cut(r.GetProvider(), 63)))
 	}
-	return &tokenvaultv1.CallbackResponse{
+	resp := &tokenvaultv1.CallbackResponse{
 		Location:     result.Location,
 		ProviderName: result.ProviderName,
 		AccountName:  result.AccountName,
-	}, nil
+	}
+	if result.Portal {
+		resp.Portal = &tokenvaultv1.PortalOutcome{Provider: result.Key.Provider, Reason: string(vault.OutcomeOf(err))}
+	}
+	return resp, nil
 }
 
 // cookie returns one of the browser's cookies, if the gateway has passed it on.

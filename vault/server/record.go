@@ -43,7 +43,7 @@ func (r recorder) ready() error {
 // record writes the entry of a call that has ended, before its answer leaves; that
 // of a stream when its request has been decided. Its end has an entry of its own.
 func (r recorder) record(ctx context.Context, m method, peer string, req, resp any, callErr error) error {
-	if r.log == nil || !m.ours() {
+	if r.log == nil || !m.ours() || m.waits {
 		return nil
 	}
 	e := r.entry(ctx, m, peer, req, callErr)
@@ -100,7 +100,13 @@ func (r recorder) entry(ctx context.Context, m method, peer string, req any, cal
 			e.Label = cut(r.GetLabel(), 64)
 		}
 	}
-	if r, ok := req.(interface{ GetProvider() string }); ok && (e.Caller != "" || m.who == browser && provider.ValidName(r.GetProvider())) {
+	if p := personFrom(ctx); p != nil {
+		e.Tenant, e.Subject = p.Tenant, p.Subject
+		if r, ok := req.(interface{ GetLabel() string }); ok {
+			e.Label = cut(r.GetLabel(), 64)
+		}
+	}
+	if r, ok := req.(interface{ GetProvider() string }); ok && (e.Caller != "" || m.who != allowedCaller && provider.ValidName(r.GetProvider())) {
 		e.Provider = cut(r.GetProvider(), 63)
 	}
 	if n := noteFrom(ctx); n != nil {

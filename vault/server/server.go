@@ -78,7 +78,8 @@ func newServer(c Config, public limits) *Server {
 	logged := new(strangers)
 	guardOf := func(l listener, limits limits) guard {
 		return guard{
-			listener: l, limits: limits, methods: methods(), policy: c.Policy, report: reporter{log: log, listener: l, strangers: logged}, record: record,
+			listener: l, limits: limits, methods: methods(), policy: c.Policy, vault: c.Vault,
+			report: reporter{log: log, listener: l, strangers: logged}, record: record,
 			stopping: stopping, calls: calls,
 		}
 	}
@@ -101,6 +102,7 @@ func newServer(c Config, public limits) *Server {
 
 	tokenvaultv1.RegisterVaultServiceServer(s.gateway, service)
 	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: reporter{log: log, listener: gatewayListener}})
+	tokenvaultv1.RegisterPortalServiceServer(s.gateway, &portalService{vault: c.Vault})
 	return s
 }
 

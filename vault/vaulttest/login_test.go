@@ -211,7 +211,7 @@ func TestASignInLastsAsLongAsAFlowNeedsIt(t *testing.T) {
 	for _, row := range []struct {
 		after   time.Duration
 		signIns int
-	}{{0, 1}, {4 * time.Minute, 1}, {2 * time.Minute, 2}, {20 * time.Minute, 3}} {
+	}{{0, 1}, {19 * time.Minute, 1}, {2 * time.Minute, 2}, {40 * time.Minute, 3}} {
 		s.Clock.Advance(row.after)
 		if code, page := approve(t, s, browser, linkFor(t, s, "alice", "").GetConnectUrl()); code != http.StatusOK {
 			t.Fatalf("the browser ended at %d:\n%s", code, page)

@@ -418,7 +418,10 @@ type CallbackResponse struct {
 	// Display name of the provider, for that page.
 	ProviderName string `protobuf:"bytes,2,opt,name=provider_name,json=providerName,proto3" json:"provider_name,omitempty"`
 	// Name of the connected account, for that page. May be empty.
-	AccountName   string `protobuf:"bytes,3,opt,name=account_name,json=accountName,proto3" json:"account_name,omitempty"`
+	AccountName string `protobuf:"bytes,3,opt,name=account_name,json=accountName,proto3" json:"account_name,omitempty"`
+	// The flow was begun in the portal: location is the portal, which says how the
+	// flow has ended.
+	Portal        *PortalOutcome `protobuf:"bytes,4,opt,name=portal,proto3" json:"portal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +477,67 @@ func (x *CallbackResponse) GetAccountName() string {
 	return ""
 }
 
+func (x *CallbackResponse) GetPortal() *PortalOutcome {
+	if x != nil {
+		return x.Portal
+	}
+	return nil
+}
+
+// PortalOutcome is how a flow of the portal has ended.
+type PortalOutcome struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Empty: the account is connected.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortalOutcome) Reset() {
+	*x = PortalOutcome{}
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortalOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortalOutcome) ProtoMessage() {}
+
+func (x *PortalOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_oauth_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortalOutcome.ProtoReflect.Descriptor instead.
+func (*PortalOutcome) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_oauth_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PortalOutcome) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *PortalOutcome) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_tokenvault_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_oauth_proto_rawDesc = "" +
@@ -505,11 +569,15 @@ const file_tokenvault_v1_oauth_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tB\x03\x80\x01\x01R\x05state\x12\x10\n" +
 	"\x03iss\x18\x04 \x01(\tR\x03iss\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12+\n" +
-	"\x11error_description\x18\x06 \x01(\tR\x10errorDescription\"{\n" +
+	"\x11error_description\x18\x06 \x01(\tR\x10errorDescription\"\xb1\x01\n" +
 	"\x10CallbackResponse\x12\x1f\n" +
 	"\blocation\x18\x01 \x01(\tB\x03\x80\x01\x01R\blocation\x12#\n" +
 	"\rprovider_name\x18\x02 \x01(\tR\fproviderName\x12!\n" +
-	"\faccount_name\x18\x03 \x01(\tR\vaccountName2\x87\x02\n" +
+	"\faccount_name\x18\x03 \x01(\tR\vaccountName\x124\n" +
+	"\x06portal\x18\x04 \x01(\v2\x1c.tokenvault.v1.PortalOutcomeR\x06portal\"C\n" +
+	"\rPortalOutcome\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason2\x87\x02\n" +
 	"\fOAuthService\x12N\n" +
 	"\tAuthorize\x12\x1f.tokenvault.v1.AuthorizeRequest\x1a .tokenvault.v1.AuthorizeResponse\x12K\n" +
 	"\bCallback\x12\x1e.tokenvault.v1.CallbackRequest\x1a\x1f.tokenvault.v1.CallbackResponse\x12Z\n" +
@@ -527,7 +595,7 @@ func file_tokenvault_v1_oauth_proto_rawDescGZIP() []byte {
 	return file_tokenvault_v1_oauth_proto_rawDescData
 }
 
-var file_tokenvault_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tokenvault_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tokenvault_v1_oauth_proto_goTypes = []any{
 	(*AuthorizeRequest)(nil),      // 0: tokenvault.v1.AuthorizeRequest
 	(*AuthorizeResponse)(nil),     // 1: tokenvault.v1.AuthorizeResponse
@@ -536,20 +604,22 @@ var file_tokenvault_v1_oauth_proto_goTypes = []any{
 	(*LoginCallbackResponse)(nil), // 4: tokenvault.v1.LoginCallbackResponse
 	(*CallbackRequest)(nil),       // 5: tokenvault.v1.CallbackRequest
 	(*CallbackResponse)(nil),      // 6: tokenvault.v1.CallbackResponse
+	(*PortalOutcome)(nil),         // 7: tokenvault.v1.PortalOutcome
 }
 var file_tokenvault_v1_oauth_proto_depIdxs = []int32{
 	2, // 0: tokenvault.v1.AuthorizeResponse.consent:type_name -> tokenvault.v1.Consent
-	0, // 1: tokenvault.v1.OAuthService.Authorize:input_type -> tokenvault.v1.AuthorizeRequest
-	5, // 2: tokenvault.v1.OAuthService.Callback:input_type -> tokenvault.v1.CallbackRequest
-	3, // 3: tokenvault.v1.OAuthService.LoginCallback:input_type -> tokenvault.v1.LoginCallbackRequest
-	1, // 4: tokenvault.v1.OAuthService.Authorize:output_type -> tokenvault.v1.AuthorizeResponse
-	6, // 5: tokenvault.v1.OAuthService.Callback:output_type -> tokenvault.v1.CallbackResponse
-	4, // 6: tokenvault.v1.OAuthService.LoginCallback:output_type -> tokenvault.v1.LoginCallbackResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	7, // 1: tokenvault.v1.CallbackResponse.portal:type_name -> tokenvault.v1.PortalOutcome
+	0, // 2: tokenvault.v1.OAuthService.Authorize:input_type -> tokenvault.v1.AuthorizeRequest
+	5, // 3: tokenvault.v1.OAuthService.Callback:input_type -> tokenvault.v1.CallbackRequest
+	3, // 4: tokenvault.v1.OAuthService.LoginCallback:input_type -> tokenvault.v1.LoginCallbackRequest
+	1, // 5: tokenvault.v1.OAuthService.Authorize:output_type -> tokenvault.v1.AuthorizeResponse
+	6, // 6: tokenvault.v1.OAuthService.Callback:output_type -> tokenvault.v1.CallbackResponse
+	4, // 7: tokenvault.v1.OAuthService.LoginCallback:output_type -> tokenvault.v1.LoginCallbackResponse
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_oauth_proto_init() }
@@ -563,7 +633,7 @@ func file_tokenvault_v1_oauth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_oauth_proto_rawDesc), len(file_tokenvault_v1_oauth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

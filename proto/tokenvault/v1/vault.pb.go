@@ -2018,6 +2018,115 @@ func (x *DeleteAPIKeyResponse) GetConnection() *Connection {
 	return nil
 }
 
+type CreatePortalSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose connections: 1 to 256 bytes of printable UTF-8.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Where the portal's link back leads. It must be allowed by return_urls in the
+	// configuration. Empty means that there is none.
+	ReturnUrl     string `protobuf:"bytes,2,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePortalSessionRequest) Reset() {
+	*x = CreatePortalSessionRequest{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePortalSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePortalSessionRequest) ProtoMessage() {}
+
+func (x *CreatePortalSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePortalSessionRequest.ProtoReflect.Descriptor instead.
+func (*CreatePortalSessionRequest) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CreatePortalSessionRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *CreatePortalSessionRequest) GetReturnUrl() string {
+	if x != nil {
+		return x.ReturnUrl
+	}
+	return ""
+}
+
+type CreatePortalSessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link for the person's browser.
+	PortalUrl string `protobuf:"bytes,1,opt,name=portal_url,json=portalUrl,proto3" json:"portal_url,omitempty"`
+	// When the link ends: 5 minutes after the call. What it opens lasts half an hour.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePortalSessionResponse) Reset() {
+	*x = CreatePortalSessionResponse{}
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePortalSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePortalSessionResponse) ProtoMessage() {}
+
+func (x *CreatePortalSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_v1_vault_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePortalSessionResponse.ProtoReflect.Descriptor instead.
+func (*CreatePortalSessionResponse) Descriptor() ([]byte, []int) {
+	return file_tokenvault_v1_vault_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CreatePortalSessionResponse) GetPortalUrl() string {
+	if x != nil {
+		return x.PortalUrl
+	}
+	return ""
+}
+
+func (x *CreatePortalSessionResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 var File_tokenvault_v1_vault_proto protoreflect.FileDescriptor
 
 const file_tokenvault_v1_vault_proto_rawDesc = "" +
@@ -2185,7 +2294,16 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x14DeleteAPIKeyResponse\x129\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x19.tokenvault.v1.ConnectionR\n" +
-	"connection*\x98\x01\n" +
+	"connection\"U\n" +
+	"\x1aCreatePortalSessionRequest\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1d\n" +
+	"\n" +
+	"return_url\x18\x02 \x01(\tR\treturnUrl\"~\n" +
+	"\x1bCreatePortalSessionResponse\x12\"\n" +
+	"\n" +
+	"portal_url\x18\x01 \x01(\tB\x03\x80\x01\x01R\tportalUrl\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime*\x98\x01\n" +
 	"\fConnectGrant\x12\x1d\n" +
 	"\x19CONNECT_GRANT_UNSPECIFIED\x10\x00\x12$\n" +
 	" CONNECT_GRANT_AUTHORIZATION_CODE\x10\x01\x12\x1d\n" +
@@ -2215,7 +2333,7 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\x16REVOCATION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REVOCATION_REVOKED\x10\x01\x12\x1c\n" +
 	"\x18REVOCATION_NOT_SUPPORTED\x10\x02\x12\x15\n" +
-	"\x11REVOCATION_FAILED\x10\x032\xa8\a\n" +
+	"\x11REVOCATION_FAILED\x10\x032\x96\b\n" +
 	"\fVaultService\x12H\n" +
 	"\aConnect\x12\x1d.tokenvault.v1.ConnectRequest\x1a\x1e.tokenvault.v1.ConnectResponse\x12f\n" +
 	"\x11ConfirmConnection\x12'.tokenvault.v1.ConfirmConnectionRequest\x1a(.tokenvault.v1.ConfirmConnectionResponse\x12]\n" +
@@ -2227,7 +2345,8 @@ const file_tokenvault_v1_vault_proto_rawDesc = "" +
 	"\n" +
 	"Disconnect\x12 .tokenvault.v1.DisconnectRequest\x1a!.tokenvault.v1.DisconnectResponse\x12N\n" +
 	"\tSetAPIKey\x12\x1f.tokenvault.v1.SetAPIKeyRequest\x1a .tokenvault.v1.SetAPIKeyResponse\x12W\n" +
-	"\fDeleteAPIKey\x12\".tokenvault.v1.DeleteAPIKeyRequest\x1a#.tokenvault.v1.DeleteAPIKeyResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
+	"\fDeleteAPIKey\x12\".tokenvault.v1.DeleteAPIKeyRequest\x1a#.tokenvault.v1.DeleteAPIKeyResponse\x12l\n" +
+	"\x13CreatePortalSession\x12).tokenvault.v1.CreatePortalSessionRequest\x1a*.tokenvault.v1.CreatePortalSessionResponseBCZAgithub.com/tokenvault/tokenvault/proto/tokenvault/v1;tokenvaultv1b\x06proto3"
 
 var (
 	file_tokenvault_v1_vault_proto_rawDescOnce sync.Once
@@ -2242,66 +2361,68 @@ func file_tokenvault_v1_vault_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_v1_vault_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_tokenvault_v1_vault_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tokenvault_v1_vault_proto_goTypes = []any{
-	(ConnectGrant)(0),                 // 0: tokenvault.v1.ConnectGrant
-	(CredentialSource)(0),             // 1: tokenvault.v1.CredentialSource
-	(ConnectionStatus)(0),             // 2: tokenvault.v1.ConnectionStatus
-	(ConnectionEvent)(0),              // 3: tokenvault.v1.ConnectionEvent
-	(Revocation)(0),                   // 4: tokenvault.v1.Revocation
-	(*ConnectRequest)(nil),            // 5: tokenvault.v1.ConnectRequest
-	(*ConnectResponse)(nil),           // 6: tokenvault.v1.ConnectResponse
-	(*ConfirmConnectionRequest)(nil),  // 7: tokenvault.v1.ConfirmConnectionRequest
-	(*ConfirmConnectionResponse)(nil), // 8: tokenvault.v1.ConfirmConnectionResponse
-	(*GetCredentialsRequest)(nil),     // 9: tokenvault.v1.GetCredentialsRequest
-	(*GetCredentialsResponse)(nil),    // 10: tokenvault.v1.GetCredentialsResponse
-	(*APIKey)(nil),                    // 11: tokenvault.v1.APIKey
-	(*OAuth2Token)(nil),               // 12: tokenvault.v1.OAuth2Token
-	(*Account)(nil),                   // 13: tokenvault.v1.Account
-	(*Connection)(nil),                // 14: tokenvault.v1.Connection
-	(*GetConnectionRequest)(nil),      // 15: tokenvault.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),     // 16: tokenvault.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),    // 17: tokenvault.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),   // 18: tokenvault.v1.ListConnectionsResponse
-	(*RefreshConnectionRequest)(nil),  // 19: tokenvault.v1.RefreshConnectionRequest
-	(*RefreshConnectionResponse)(nil), // 20: tokenvault.v1.RefreshConnectionResponse
-	(*WatchConnectionsRequest)(nil),   // 21: tokenvault.v1.WatchConnectionsRequest
-	(*WatchConnectionsResponse)(nil),  // 22: tokenvault.v1.WatchConnectionsResponse
-	(*DisconnectRequest)(nil),         // 23: tokenvault.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),        // 24: tokenvault.v1.DisconnectResponse
-	(*SetAPIKeyRequest)(nil),          // 25: tokenvault.v1.SetAPIKeyRequest
-	(*SetAPIKeyResponse)(nil),         // 26: tokenvault.v1.SetAPIKeyResponse
-	(*DeleteAPIKeyRequest)(nil),       // 27: tokenvault.v1.DeleteAPIKeyRequest
-	(*DeleteAPIKeyResponse)(nil),      // 28: tokenvault.v1.DeleteAPIKeyResponse
-	nil,                               // 29: tokenvault.v1.ConnectRequest.ParamsEntry
-	nil,                               // 30: tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	nil,                               // 31: tokenvault.v1.GetCredentialsResponse.MetadataEntry
-	nil,                               // 32: tokenvault.v1.Connection.MetadataEntry
-	nil,                               // 33: tokenvault.v1.SetAPIKeyRequest.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 34: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 35: google.protobuf.Duration
+	(ConnectGrant)(0),                   // 0: tokenvault.v1.ConnectGrant
+	(CredentialSource)(0),               // 1: tokenvault.v1.CredentialSource
+	(ConnectionStatus)(0),               // 2: tokenvault.v1.ConnectionStatus
+	(ConnectionEvent)(0),                // 3: tokenvault.v1.ConnectionEvent
+	(Revocation)(0),                     // 4: tokenvault.v1.Revocation
+	(*ConnectRequest)(nil),              // 5: tokenvault.v1.ConnectRequest
+	(*ConnectResponse)(nil),             // 6: tokenvault.v1.ConnectResponse
+	(*ConfirmConnectionRequest)(nil),    // 7: tokenvault.v1.ConfirmConnectionRequest
+	(*ConfirmConnectionResponse)(nil),   // 8: tokenvault.v1.ConfirmConnectionResponse
+	(*GetCredentialsRequest)(nil),       // 9: tokenvault.v1.GetCredentialsRequest
+	(*GetCredentialsResponse)(nil),      // 10: tokenvault.v1.GetCredentialsResponse
+	(*APIKey)(nil),                      // 11: tokenvault.v1.APIKey
+	(*OAuth2Token)(nil),                 // 12: tokenvault.v1.OAuth2Token
+	(*Account)(nil),                     // 13: tokenvault.v1.Account
+	(*Connection)(nil),                  // 14: tokenvault.v1.Connection
+	(*GetConnectionRequest)(nil),        // 15: tokenvault.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),       // 16: tokenvault.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),      // 17: tokenvault.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),     // 18: tokenvault.v1.ListConnectionsResponse
+	(*RefreshConnectionRequest)(nil),    // 19: tokenvault.v1.RefreshConnectionRequest
+	(*RefreshConnectionResponse)(nil),   // 20: tokenvault.v1.RefreshConnectionResponse
+	(*WatchConnectionsRequest)(nil),     // 21: tokenvault.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),    // 22: tokenvault.v1.WatchConnectionsResponse
+	(*DisconnectRequest)(nil),           // 23: tokenvault.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),          // 24: tokenvault.v1.DisconnectResponse
+	(*SetAPIKeyRequest)(nil),            // 25: tokenvault.v1.SetAPIKeyRequest
+	(*SetAPIKeyResponse)(nil),           // 26: tokenvault.v1.SetAPIKeyResponse
+	(*DeleteAPIKeyRequest)(nil),         // 27: tokenvault.v1.DeleteAPIKeyRequest
+	(*DeleteAPIKeyResponse)(nil),        // 28: tokenvault.v1.DeleteAPIKeyResponse
+	(*CreatePortalSessionRequest)(nil),  // 29: tokenvault.v1.CreatePortalSessionRequest
+	(*CreatePortalSessionResponse)(nil), // 30: tokenvault.v1.CreatePortalSessionResponse
+	nil,                                 // 31: tokenvault.v1.ConnectRequest.ParamsEntry
+	nil,                                 // 32: tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	nil,                                 // 33: tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	nil,                                 // 34: tokenvault.v1.Connection.MetadataEntry
+	nil,                                 // 35: tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 37: google.protobuf.Duration
 }
 var file_tokenvault_v1_vault_proto_depIdxs = []int32{
-	29, // 0: tokenvault.v1.ConnectRequest.params:type_name -> tokenvault.v1.ConnectRequest.ParamsEntry
+	31, // 0: tokenvault.v1.ConnectRequest.params:type_name -> tokenvault.v1.ConnectRequest.ParamsEntry
 	0,  // 1: tokenvault.v1.ConnectRequest.grant:type_name -> tokenvault.v1.ConnectGrant
-	34, // 2: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 2: tokenvault.v1.ConnectResponse.expire_time:type_name -> google.protobuf.Timestamp
 	14, // 3: tokenvault.v1.ConnectResponse.connection:type_name -> tokenvault.v1.Connection
 	14, // 4: tokenvault.v1.ConfirmConnectionResponse.connection:type_name -> tokenvault.v1.Connection
-	35, // 5: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
+	37, // 5: tokenvault.v1.GetCredentialsRequest.min_ttl:type_name -> google.protobuf.Duration
 	12, // 6: tokenvault.v1.GetCredentialsResponse.oauth2:type_name -> tokenvault.v1.OAuth2Token
 	11, // 7: tokenvault.v1.GetCredentialsResponse.api_key:type_name -> tokenvault.v1.APIKey
-	34, // 8: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
-	30, // 9: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
-	31, // 10: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
+	36, // 8: tokenvault.v1.GetCredentialsResponse.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 9: tokenvault.v1.GetCredentialsResponse.headers:type_name -> tokenvault.v1.GetCredentialsResponse.HeadersEntry
+	33, // 10: tokenvault.v1.GetCredentialsResponse.metadata:type_name -> tokenvault.v1.GetCredentialsResponse.MetadataEntry
 	13, // 11: tokenvault.v1.GetCredentialsResponse.account:type_name -> tokenvault.v1.Account
 	1,  // 12: tokenvault.v1.GetCredentialsResponse.source:type_name -> tokenvault.v1.CredentialSource
 	2,  // 13: tokenvault.v1.Connection.status:type_name -> tokenvault.v1.ConnectionStatus
-	34, // 14: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	34, // 15: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
-	34, // 16: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
-	34, // 17: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 14: tokenvault.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	36, // 15: tokenvault.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	36, // 16: tokenvault.v1.Connection.last_used_time:type_name -> google.protobuf.Timestamp
+	36, // 17: tokenvault.v1.Connection.expire_time:type_name -> google.protobuf.Timestamp
 	13, // 18: tokenvault.v1.Connection.account:type_name -> tokenvault.v1.Account
-	32, // 19: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
+	34, // 19: tokenvault.v1.Connection.metadata:type_name -> tokenvault.v1.Connection.MetadataEntry
 	14, // 20: tokenvault.v1.GetConnectionResponse.connection:type_name -> tokenvault.v1.Connection
 	2,  // 21: tokenvault.v1.ListConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
 	14, // 22: tokenvault.v1.ListConnectionsResponse.connections:type_name -> tokenvault.v1.Connection
@@ -2309,36 +2430,39 @@ var file_tokenvault_v1_vault_proto_depIdxs = []int32{
 	2,  // 24: tokenvault.v1.WatchConnectionsRequest.status:type_name -> tokenvault.v1.ConnectionStatus
 	3,  // 25: tokenvault.v1.WatchConnectionsResponse.event:type_name -> tokenvault.v1.ConnectionEvent
 	14, // 26: tokenvault.v1.WatchConnectionsResponse.connection:type_name -> tokenvault.v1.Connection
-	34, // 27: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
+	36, // 27: tokenvault.v1.WatchConnectionsResponse.event_time:type_name -> google.protobuf.Timestamp
 	4,  // 28: tokenvault.v1.DisconnectResponse.revocation:type_name -> tokenvault.v1.Revocation
-	33, // 29: tokenvault.v1.SetAPIKeyRequest.params:type_name -> tokenvault.v1.SetAPIKeyRequest.ParamsEntry
+	35, // 29: tokenvault.v1.SetAPIKeyRequest.params:type_name -> tokenvault.v1.SetAPIKeyRequest.ParamsEntry
 	14, // 30: tokenvault.v1.SetAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
 	14, // 31: tokenvault.v1.DeleteAPIKeyResponse.connection:type_name -> tokenvault.v1.Connection
-	5,  // 32: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
-	7,  // 33: tokenvault.v1.VaultService.ConfirmConnection:input_type -> tokenvault.v1.ConfirmConnectionRequest
-	9,  // 34: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
-	19, // 35: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
-	15, // 36: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
-	17, // 37: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
-	21, // 38: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
-	23, // 39: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
-	25, // 40: tokenvault.v1.VaultService.SetAPIKey:input_type -> tokenvault.v1.SetAPIKeyRequest
-	27, // 41: tokenvault.v1.VaultService.DeleteAPIKey:input_type -> tokenvault.v1.DeleteAPIKeyRequest
-	6,  // 42: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
-	8,  // 43: tokenvault.v1.VaultService.ConfirmConnection:output_type -> tokenvault.v1.ConfirmConnectionResponse
-	10, // 44: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
-	20, // 45: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
-	16, // 46: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
-	18, // 47: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
-	22, // 48: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
-	24, // 49: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
-	26, // 50: tokenvault.v1.VaultService.SetAPIKey:output_type -> tokenvault.v1.SetAPIKeyResponse
-	28, // 51: tokenvault.v1.VaultService.DeleteAPIKey:output_type -> tokenvault.v1.DeleteAPIKeyResponse
-	42, // [42:52] is the sub-list for method output_type
-	32, // [32:42] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	36, // 32: tokenvault.v1.CreatePortalSessionResponse.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 33: tokenvault.v1.VaultService.Connect:input_type -> tokenvault.v1.ConnectRequest
+	7,  // 34: tokenvault.v1.VaultService.ConfirmConnection:input_type -> tokenvault.v1.ConfirmConnectionRequest
+	9,  // 35: tokenvault.v1.VaultService.GetCredentials:input_type -> tokenvault.v1.GetCredentialsRequest
+	19, // 36: tokenvault.v1.VaultService.RefreshConnection:input_type -> tokenvault.v1.RefreshConnectionRequest
+	15, // 37: tokenvault.v1.VaultService.GetConnection:input_type -> tokenvault.v1.GetConnectionRequest
+	17, // 38: tokenvault.v1.VaultService.ListConnections:input_type -> tokenvault.v1.ListConnectionsRequest
+	21, // 39: tokenvault.v1.VaultService.WatchConnections:input_type -> tokenvault.v1.WatchConnectionsRequest
+	23, // 40: tokenvault.v1.VaultService.Disconnect:input_type -> tokenvault.v1.DisconnectRequest
+	25, // 41: tokenvault.v1.VaultService.SetAPIKey:input_type -> tokenvault.v1.SetAPIKeyRequest
+	27, // 42: tokenvault.v1.VaultService.DeleteAPIKey:input_type -> tokenvault.v1.DeleteAPIKeyRequest
+	29, // 43: tokenvault.v1.VaultService.CreatePortalSession:input_type -> tokenvault.v1.CreatePortalSessionRequest
+	6,  // 44: tokenvault.v1.VaultService.Connect:output_type -> tokenvault.v1.ConnectResponse
+	8,  // 45: tokenvault.v1.VaultService.ConfirmConnection:output_type -> tokenvault.v1.ConfirmConnectionResponse
+	10, // 46: tokenvault.v1.VaultService.GetCredentials:output_type -> tokenvault.v1.GetCredentialsResponse
+	20, // 47: tokenvault.v1.VaultService.RefreshConnection:output_type -> tokenvault.v1.RefreshConnectionResponse
+	16, // 48: tokenvault.v1.VaultService.GetConnection:output_type -> tokenvault.v1.GetConnectionResponse
+	18, // 49: tokenvault.v1.VaultService.ListConnections:output_type -> tokenvault.v1.ListConnectionsResponse
+	22, // 50: tokenvault.v1.VaultService.WatchConnections:output_type -> tokenvault.v1.WatchConnectionsResponse
+	24, // 51: tokenvault.v1.VaultService.Disconnect:output_type -> tokenvault.v1.DisconnectResponse
+	26, // 52: tokenvault.v1.VaultService.SetAPIKey:output_type -> tokenvault.v1.SetAPIKeyResponse
+	28, // 53: tokenvault.v1.VaultService.DeleteAPIKey:output_type -> tokenvault.v1.DeleteAPIKeyResponse
+	30, // 54: tokenvault.v1.VaultService.CreatePortalSession:output_type -> tokenvault.v1.CreatePortalSessionResponse
+	44, // [44:55] is the sub-list for method output_type
+	33, // [33:44] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_v1_vault_proto_init() }
@@ -2356,7 +2480,7 @@ func file_tokenvault_v1_vault_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_v1_vault_proto_rawDesc), len(file_tokenvault_v1_vault_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,16 +26,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VaultService_Connect_FullMethodName           = "/tokenvault.v1.VaultService/Connect"
-	VaultService_ConfirmConnection_FullMethodName = "/tokenvault.v1.VaultService/ConfirmConnection"
-	VaultService_GetCredentials_FullMethodName    = "/tokenvault.v1.VaultService/GetCredentials"
-	VaultService_RefreshConnection_FullMethodName = "/tokenvault.v1.VaultService/RefreshConnection"
-	VaultService_GetConnection_FullMethodName     = "/tokenvault.v1.VaultService/GetConnection"
-	VaultService_ListConnections_FullMethodName   = "/tokenvault.v1.VaultService/ListConnections"
-	VaultService_WatchConnections_FullMethodName  = "/tokenvault.v1.VaultService/WatchConnections"
-	VaultService_Disconnect_FullMethodName        = "/tokenvault.v1.VaultService/Disconnect"
-	VaultService_SetAPIKey_FullMethodName         = "/tokenvault.v1.VaultService/SetAPIKey"
-	VaultService_DeleteAPIKey_FullMethodName      = "/tokenvault.v1.VaultService/DeleteAPIKey"
+	VaultService_Connect_FullMethodName             = "/tokenvault.v1.VaultService/Connect"
+	VaultService_ConfirmConnection_FullMethodName   = "/tokenvault.v1.VaultService/ConfirmConnection"
+	VaultService_GetCredentials_FullMethodName      = "/tokenvault.v1.VaultService/GetCredentials"
+	VaultService_RefreshConnection_FullMethodName   = "/tokenvault.v1.VaultService/RefreshConnection"
+	VaultService_GetConnection_FullMethodName       = "/tokenvault.v1.VaultService/GetConnection"
+	VaultService_ListConnections_FullMethodName     = "/tokenvault.v1.VaultService/ListConnections"
+	VaultService_WatchConnections_FullMethodName    = "/tokenvault.v1.VaultService/WatchConnections"
+	VaultService_Disconnect_FullMethodName          = "/tokenvault.v1.VaultService/Disconnect"
+	VaultService_SetAPIKey_FullMethodName           = "/tokenvault.v1.VaultService/SetAPIKey"
+	VaultService_DeleteAPIKey_FullMethodName        = "/tokenvault.v1.VaultService/DeleteAPIKey"
+	VaultService_CreatePortalSession_FullMethodName = "/tokenvault.v1.VaultService/CreatePortalSession"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -134,6 +135,15 @@ type VaultServiceClient interface {
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
 	// CALLER_FORBIDDEN.
 	DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyRequest, opts ...grpc.CallOption) (*DeleteAPIKeyResponse, error)
+	// CreatePortalSession makes a link to the portal, where a person sees and changes
+	// their own connections in a browser: those of this subject, at the providers that
+	// the caller may use. The link works once. Call it when the person asks for the
+	// portal, for the subject that the application has signed in, and redirect their
+	// browser to it at once: whoever opens the link is taken for that subject, except
+	// where people sign in with the operator's OpenID provider (binding: login).
+	//
+	// Errors: INVALID_ARGUMENT (names the field), CALLER_FORBIDDEN.
+	CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error)
 }
 
 type vaultServiceClient struct {
@@ -253,6 +263,16 @@ func (c *vaultServiceClient) DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyR
 	return out, nil
 }
 
+func (c *vaultServiceClient) CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePortalSessionResponse)
+	err := c.cc.Invoke(ctx, VaultService_CreatePortalSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VaultServiceServer is the server API for VaultService service.
 // All implementations must embed UnimplementedVaultServiceServer
 // for forward compatibility.
@@ -349,6 +369,15 @@ type VaultServiceServer interface {
 	// Errors: NOT_CONNECTED, PROVIDER_UNKNOWN, INVALID_ARGUMENT,
 	// CALLER_FORBIDDEN.
 	DeleteAPIKey(context.Context, *DeleteAPIKeyRequest) (*DeleteAPIKeyResponse, error)
+	// CreatePortalSession makes a link to the portal, where a person sees and changes
+	// their own connections in a browser: those of this subject, at the providers that
+	// the caller may use. The link works once. Call it when the person asks for the
+	// portal, for the subject that the application has signed in, and redirect their
+	// browser to it at once: whoever opens the link is taken for that subject, except
+	// where people sign in with the operator's OpenID provider (binding: login).
+	//
+	// Errors: INVALID_ARGUMENT (names the field), CALLER_FORBIDDEN.
+	CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }
 
@@ -388,6 +417,9 @@ func (UnimplementedVaultServiceServer) SetAPIKey(context.Context, *SetAPIKeyRequ
 }
 func (UnimplementedVaultServiceServer) DeleteAPIKey(context.Context, *DeleteAPIKeyRequest) (*DeleteAPIKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteAPIKey not implemented")
+}
+func (UnimplementedVaultServiceServer) CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePortalSession not implemented")
 }
 func (UnimplementedVaultServiceServer) mustEmbedUnimplementedVaultServiceServer() {}
 func (UnimplementedVaultServiceServer) testEmbeddedByValue()                      {}
@@ -583,6 +615,24 @@ func _VaultService_DeleteAPIKey_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_CreatePortalSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePortalSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).CreatePortalSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_CreatePortalSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).CreatePortalSession(ctx, req.(*CreatePortalSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VaultService_ServiceDesc is the grpc.ServiceDesc for VaultService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -625,6 +675,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteAPIKey",
 			Handler:    _VaultService_DeleteAPIKey_Handler,
+		},
+		{
+			MethodName: "CreatePortalSession",
+			Handler:    _VaultService_CreatePortalSession_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -241,7 +241,7 @@ func (x Change_Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Change_Event.Descriptor instead.
 func (Change_Event) EnumDescriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Keyset is the one record that is not sealed with the keyset: both of its
@@ -938,7 +938,9 @@ type Session struct {
 	Failures   int32                  `protobuf:"varint,8,opt,name=failures,proto3" json:"failures,omitempty"`
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The connection's values for the provider's variables.
-	Params        map[string]string `protobuf:"bytes,10,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Params map[string]string `protobuf:"bytes,10,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Begun in the portal: who is signed in in the browser binds it.
+	Portal        bool `protobuf:"varint,11,opt,name=portal,proto3" json:"portal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1041,6 +1043,13 @@ func (x *Session) GetParams() map[string]string {
 		return x.Params
 	}
 	return nil
+}
+
+func (x *Session) GetPortal() bool {
+	if x != nil {
+		return x.Portal
+	}
+	return false
 }
 
 // OpenSessions are those of one subject that may still be finished.
@@ -1277,8 +1286,11 @@ type Login struct {
 	Nonce        string `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	CodeVerifier string `protobuf:"bytes,3,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
 	// SHA-256 of the flow cookie.
-	CookieSha256  []byte                 `protobuf:"bytes,4,opt,name=cookie_sha256,json=cookieSha256,proto3" json:"cookie_sha256,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	CookieSha256 []byte                 `protobuf:"bytes,4,opt,name=cookie_sha256,json=cookieSha256,proto3" json:"cookie_sha256,omitempty"`
+	ExpireTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The link to the portal that it was begun with, which is used up. Only the person
+	// that it is for is signed in. Absent: anybody is.
+	Portal        *PortalLink `protobuf:"bytes,6,opt,name=portal,proto3" json:"portal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1348,11 +1360,23 @@ func (x *Login) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Login) GetPortal() *PortalLink {
+	if x != nil {
+		return x.Portal
+	}
+	return nil
+}
+
 // SignIn says, under the hash of a browser's cookie, who is signed in there.
 type SignIn struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Subject       string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Subject    string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The link to the portal that it was made with. Absent: the operator's OpenID
+	// provider alone says who it is.
+	Portal *PortalLink `protobuf:"bytes,3,opt,name=portal,proto3" json:"portal,omitempty"`
+	// The host application that made that link says who it is, and nobody else does.
+	ByLinkAlone   bool `protobuf:"varint,4,opt,name=by_link_alone,json=byLinkAlone,proto3" json:"by_link_alone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1401,6 +1425,108 @@ func (x *SignIn) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SignIn) GetPortal() *PortalLink {
+	if x != nil {
+		return x.Portal
+	}
+	return nil
+}
+
+func (x *SignIn) GetByLinkAlone() bool {
+	if x != nil {
+		return x.ByLinkAlone
+	}
+	return false
+}
+
+// PortalLink is a link to the portal, which lies under the hash of what is in it, and
+// what it opens.
+type PortalLink struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Tenant  string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Subject string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Those that the caller who made it may use.
+	Providers  []string               `protobuf:"bytes,3,rep,name=providers,proto3" json:"providers,omitempty"`
+	ReturnUrl  string                 `protobuf:"bytes,4,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Never again. The record stays until its end, so that a second try is told so.
+	Used          bool `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortalLink) Reset() {
+	*x = PortalLink{}
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortalLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortalLink) ProtoMessage() {}
+
+func (x *PortalLink) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortalLink.ProtoReflect.Descriptor instead.
+func (*PortalLink) Descriptor() ([]byte, []int) {
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PortalLink) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *PortalLink) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *PortalLink) GetProviders() []string {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+func (x *PortalLink) GetReturnUrl() string {
+	if x != nil {
+		return x.ReturnUrl
+	}
+	return ""
+}
+
+func (x *PortalLink) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *PortalLink) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
 // Due is an entry in the index of connections to be looked at: its store key
 // holds the provider, the time, and the connection's store key.
 type Due struct {
@@ -1413,7 +1539,7 @@ type Due struct {
 
 func (x *Due) Reset() {
 	*x = Due{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1551,7 @@ func (x *Due) String() string {
 func (*Due) ProtoMessage() {}
 
 func (x *Due) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[13]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1564,7 @@ func (x *Due) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Due.ProtoReflect.Descriptor instead.
 func (*Due) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Due) GetConnection() []byte {
@@ -1466,7 +1592,7 @@ type RevocationRequest struct {
 
 func (x *RevocationRequest) Reset() {
 	*x = RevocationRequest{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1604,7 @@ func (x *RevocationRequest) String() string {
 func (*RevocationRequest) ProtoMessage() {}
 
 func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[14]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1617,7 @@ func (x *RevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationRequest.ProtoReflect.Descriptor instead.
 func (*RevocationRequest) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RevocationRequest) GetKey() *ConnectionKey {
@@ -1552,7 +1678,7 @@ type ClientSecret struct {
 
 func (x *ClientSecret) Reset() {
 	*x = ClientSecret{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1690,7 @@ func (x *ClientSecret) String() string {
 func (*ClientSecret) ProtoMessage() {}
 
 func (x *ClientSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[15]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1703,7 @@ func (x *ClientSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret.ProtoReflect.Descriptor instead.
 func (*ClientSecret) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClientSecret) GetCurrent() string {
@@ -1623,7 +1749,7 @@ type DeviceFlow struct {
 
 func (x *DeviceFlow) Reset() {
 	*x = DeviceFlow{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1761,7 @@ func (x *DeviceFlow) String() string {
 func (*DeviceFlow) ProtoMessage() {}
 
 func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[16]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1774,7 @@ func (x *DeviceFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFlow.ProtoReflect.Descriptor instead.
 func (*DeviceFlow) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeviceFlow) GetSession() []byte {
@@ -1695,7 +1821,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1833,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[17]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1846,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Change) GetEvent() Change_Event {
@@ -1762,7 +1888,7 @@ type Disconnection struct {
 
 func (x *Disconnection) Reset() {
 	*x = Disconnection{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1900,7 @@ func (x *Disconnection) String() string {
 func (*Disconnection) ProtoMessage() {}
 
 func (x *Disconnection) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[18]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1913,7 @@ func (x *Disconnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnection.ProtoReflect.Descriptor instead.
 func (*Disconnection) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{18}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Disconnection) GetDisconnectTime() *timestamppb.Timestamp {
@@ -1807,7 +1933,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1945,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[19]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1958,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{19}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Usage) GetLastUsedTime() *timestamppb.Timestamp {
@@ -1853,7 +1979,7 @@ type AuditHead struct {
 
 func (x *AuditHead) Reset() {
 	*x = AuditHead{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1991,7 @@ func (x *AuditHead) String() string {
 func (*AuditHead) ProtoMessage() {}
 
 func (x *AuditHead) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[20]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +2004,7 @@ func (x *AuditHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditHead.ProtoReflect.Descriptor instead.
 func (*AuditHead) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{20}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AuditHead) GetSequence() uint64 {
@@ -1905,7 +2031,7 @@ type ClientSecret_Former struct {
 
 func (x *ClientSecret_Former) Reset() {
 	*x = ClientSecret_Former{}
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[27]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2043,7 @@ func (x *ClientSecret_Former) String() string {
 func (*ClientSecret_Former) ProtoMessage() {}
 
 func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[27]
+	mi := &file_tokenvault_storage_v1_record_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2056,7 @@ func (x *ClientSecret_Former) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientSecret_Former.ProtoReflect.Descriptor instead.
 func (*ClientSecret_Former) Descriptor() ([]byte, []int) {
-	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{15, 0}
+	return file_tokenvault_storage_v1_record_proto_rawDescGZIP(), []int{16, 0}
 }
 
 func (x *ClientSecret_Former) GetSecret() string {
@@ -2037,7 +2163,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xef\x04\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\x87\x05\n" +
 	"\aSession\x126\n" +
 	"\x03key\x18\x01 \x01(\v2$.tokenvault.storage.v1.ConnectionKeyR\x03key\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12\x1d\n" +
@@ -2053,7 +2179,8 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12B\n" +
 	"\x06params\x18\n" +
-	" \x03(\v2*.tokenvault.storage.v1.Session.ParamsEntryR\x06params\x1a9\n" +
+	" \x03(\v2*.tokenvault.storage.v1.Session.ParamsEntryR\x06params\x12\x16\n" +
+	"\x06portal\x18\v \x01(\bR\x06portal\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"i\n" +
@@ -2083,18 +2210,31 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\bR\x04used\"\xcb\x01\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\"\x86\x02\n" +
 	"\x05Login\x12\x1b\n" +
 	"\treturn_to\x18\x01 \x01(\tR\breturnTo\x12\x19\n" +
 	"\x05nonce\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05nonce\x12(\n" +
 	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12#\n" +
 	"\rcookie_sha256\x18\x04 \x01(\fR\fcookieSha256\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"_\n" +
+	"expireTime\x129\n" +
+	"\x06portal\x18\x06 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\"\xbe\x01\n" +
 	"\x06SignIn\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"%\n" +
+	"expireTime\x129\n" +
+	"\x06portal\x18\x03 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\"\n" +
+	"\rby_link_alone\x18\x04 \x01(\bR\vbyLinkAlone\"\xcc\x01\n" +
+	"\n" +
+	"PortalLink\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1c\n" +
+	"\tproviders\x18\x03 \x03(\tR\tproviders\x12\x1d\n" +
+	"\n" +
+	"return_url\x18\x04 \x01(\tR\treturnUrl\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x12\n" +
+	"\x04used\x18\x06 \x01(\bR\x04used\"%\n" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
@@ -2166,7 +2306,7 @@ func file_tokenvault_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_tokenvault_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_tokenvault_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(Grant_Type)(0),               // 0: tokenvault.storage.v1.Grant.Type
 	(Grant_Rotation)(0),           // 1: tokenvault.storage.v1.Grant.Rotation
@@ -2185,75 +2325,79 @@ var file_tokenvault_storage_v1_record_proto_goTypes = []any{
 	(*Confirmation)(nil),          // 14: tokenvault.storage.v1.Confirmation
 	(*Login)(nil),                 // 15: tokenvault.storage.v1.Login
 	(*SignIn)(nil),                // 16: tokenvault.storage.v1.SignIn
-	(*Due)(nil),                   // 17: tokenvault.storage.v1.Due
-	(*RevocationRequest)(nil),     // 18: tokenvault.storage.v1.RevocationRequest
-	(*ClientSecret)(nil),          // 19: tokenvault.storage.v1.ClientSecret
-	(*DeviceFlow)(nil),            // 20: tokenvault.storage.v1.DeviceFlow
-	(*Change)(nil),                // 21: tokenvault.storage.v1.Change
-	(*Disconnection)(nil),         // 22: tokenvault.storage.v1.Disconnection
-	(*Usage)(nil),                 // 23: tokenvault.storage.v1.Usage
-	(*AuditHead)(nil),             // 24: tokenvault.storage.v1.AuditHead
-	nil,                           // 25: tokenvault.storage.v1.Connection.MetadataEntry
-	nil,                           // 26: tokenvault.storage.v1.APIKey.ParamsEntry
-	nil,                           // 27: tokenvault.storage.v1.Grant.ParamsEntry
-	nil,                           // 28: tokenvault.storage.v1.Grant.ToldMetadataEntry
-	nil,                           // 29: tokenvault.storage.v1.Session.ParamsEntry
-	nil,                           // 30: tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	(*ClientSecret_Former)(nil),   // 31: tokenvault.storage.v1.ClientSecret.Former
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*PortalLink)(nil),            // 17: tokenvault.storage.v1.PortalLink
+	(*Due)(nil),                   // 18: tokenvault.storage.v1.Due
+	(*RevocationRequest)(nil),     // 19: tokenvault.storage.v1.RevocationRequest
+	(*ClientSecret)(nil),          // 20: tokenvault.storage.v1.ClientSecret
+	(*DeviceFlow)(nil),            // 21: tokenvault.storage.v1.DeviceFlow
+	(*Change)(nil),                // 22: tokenvault.storage.v1.Change
+	(*Disconnection)(nil),         // 23: tokenvault.storage.v1.Disconnection
+	(*Usage)(nil),                 // 24: tokenvault.storage.v1.Usage
+	(*AuditHead)(nil),             // 25: tokenvault.storage.v1.AuditHead
+	nil,                           // 26: tokenvault.storage.v1.Connection.MetadataEntry
+	nil,                           // 27: tokenvault.storage.v1.APIKey.ParamsEntry
+	nil,                           // 28: tokenvault.storage.v1.Grant.ParamsEntry
+	nil,                           // 29: tokenvault.storage.v1.Grant.ToldMetadataEntry
+	nil,                           // 30: tokenvault.storage.v1.Session.ParamsEntry
+	nil,                           // 31: tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	(*ClientSecret_Former)(nil),   // 32: tokenvault.storage.v1.ClientSecret.Former
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
-	32, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
+	33, // 0: tokenvault.storage.v1.Keyset.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 1: tokenvault.storage.v1.Connection.key:type_name -> tokenvault.storage.v1.ConnectionKey
 	9,  // 2: tokenvault.storage.v1.Connection.grant:type_name -> tokenvault.storage.v1.Grant
 	9,  // 3: tokenvault.storage.v1.Connection.candidate:type_name -> tokenvault.storage.v1.Grant
-	32, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
-	32, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
+	33, // 4: tokenvault.storage.v1.Connection.connect_time:type_name -> google.protobuf.Timestamp
+	33, // 5: tokenvault.storage.v1.Connection.last_refresh_time:type_name -> google.protobuf.Timestamp
 	10, // 6: tokenvault.storage.v1.Connection.account:type_name -> tokenvault.storage.v1.Account
-	25, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
+	26, // 7: tokenvault.storage.v1.Connection.metadata:type_name -> tokenvault.storage.v1.Connection.MetadataEntry
 	8,  // 8: tokenvault.storage.v1.Connection.refresh_intent:type_name -> tokenvault.storage.v1.RefreshIntent
-	32, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
-	32, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
+	33, // 9: tokenvault.storage.v1.Connection.due_time:type_name -> google.protobuf.Timestamp
+	33, // 10: tokenvault.storage.v1.Connection.lost_answer_time:type_name -> google.protobuf.Timestamp
 	7,  // 11: tokenvault.storage.v1.Connection.api_key:type_name -> tokenvault.storage.v1.APIKey
-	32, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	26, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
-	32, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
-	32, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
-	32, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
-	32, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
+	33, // 12: tokenvault.storage.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	27, // 13: tokenvault.storage.v1.APIKey.params:type_name -> tokenvault.storage.v1.APIKey.ParamsEntry
+	33, // 14: tokenvault.storage.v1.APIKey.set_time:type_name -> google.protobuf.Timestamp
+	33, // 15: tokenvault.storage.v1.RefreshIntent.start_time:type_name -> google.protobuf.Timestamp
+	33, // 16: tokenvault.storage.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 17: tokenvault.storage.v1.Grant.issue_time:type_name -> google.protobuf.Timestamp
+	33, // 18: tokenvault.storage.v1.Grant.refresh_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 19: tokenvault.storage.v1.Grant.rotation:type_name -> tokenvault.storage.v1.Grant.Rotation
-	27, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
-	28, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
+	28, // 20: tokenvault.storage.v1.Grant.params:type_name -> tokenvault.storage.v1.Grant.ParamsEntry
+	29, // 21: tokenvault.storage.v1.Grant.told_metadata:type_name -> tokenvault.storage.v1.Grant.ToldMetadataEntry
 	10, // 22: tokenvault.storage.v1.Grant.told_account:type_name -> tokenvault.storage.v1.Account
 	0,  // 23: tokenvault.storage.v1.Grant.type:type_name -> tokenvault.storage.v1.Grant.Type
 	5,  // 24: tokenvault.storage.v1.Session.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	32, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 25: tokenvault.storage.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	2,  // 26: tokenvault.storage.v1.Session.state:type_name -> tokenvault.storage.v1.Session.State
-	32, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	29, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
-	32, // 29: tokenvault.storage.v1.OpenSessions.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 30: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 31: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 32: tokenvault.storage.v1.Login.expire_time:type_name -> google.protobuf.Timestamp
-	32, // 33: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 34: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	32, // 35: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	30, // 36: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	31, // 37: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
-	32, // 38: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	32, // 39: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 40: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	32, // 41: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	6,  // 42: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	32, // 43: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	32, // 44: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	32, // 45: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	33, // 27: tokenvault.storage.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	30, // 28: tokenvault.storage.v1.Session.params:type_name -> tokenvault.storage.v1.Session.ParamsEntry
+	33, // 29: tokenvault.storage.v1.OpenSessions.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 30: tokenvault.storage.v1.Flow.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 31: tokenvault.storage.v1.Confirmation.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 32: tokenvault.storage.v1.Login.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 33: tokenvault.storage.v1.Login.portal:type_name -> tokenvault.storage.v1.PortalLink
+	33, // 34: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 35: tokenvault.storage.v1.SignIn.portal:type_name -> tokenvault.storage.v1.PortalLink
+	33, // 36: tokenvault.storage.v1.PortalLink.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 37: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	33, // 38: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	31, // 39: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	32, // 40: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	33, // 41: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	33, // 42: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 43: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	33, // 44: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 45: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	33, // 46: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	33, // 47: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	33, // 48: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
@@ -2267,7 +2411,7 @@ func file_tokenvault_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenvault_storage_v1_record_proto_rawDesc), len(file_tokenvault_storage_v1_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
