@@ -31,11 +31,26 @@ func newCookie(name string, secure bool, metadataKey string, lifetime time.Durat
 // metadata that comes from a request are authorization and the address that it came
 // from. Two cookies of a name are none: one of them is not ours.
 func (c cookie) annotate(_ context.Context, r *http.Request) metadata.MD {
-	cookies := r.CookiesNamed(c.name)
-	if len(cookies) != 1 || c.metadataKey == "" {
+	value := c.of(r)
+	if value == "" || c.metadataKey == "" {
 		return nil
 	}
-	return metadata.Pairs(c.metadataKey, cookies[0].Value)
+	return metadata.Pairs(c.metadataKey, value)
+}
+
+// of returns what a browser has brought. Empty: nothing, or more than one.
+func (c cookie) of(r *http.Request) string {
+	cookies := r.CookiesNamed(c.name)
+	if len(cookies) != 1 {
+		return ""
+	}
+	return cookies[0].Value
+}
+
+// remove has the browser forget the cookie.
+func (c cookie) remove(w http.ResponseWriter) {
+	c.lifetime = -time.Second
+	c.set(w, "")
 }
 
 // set has the browser keep the cookie. SameSite=Lax lets it come back with the

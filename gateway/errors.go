@@ -26,7 +26,10 @@ func (g *gateway) fail(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshal
 func (g *gateway) answerError(w http.ResponseWriter, r *http.Request, code int, st *status.Status) {
 	if isForBrowsers(r) {
 		p := errorPage(st)
-		p.Next = wayOn(r, reasonOf(st))
+		if p.Next = wayOn(r, reasonOf(st)); p.Next == nil && g.signIn.of(r) != "" {
+			next := g.portal.toPortal()
+			p.Next = &next
+		}
 		g.pages.write(w, code, p)
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
+	"github.com/tokenvault/tokenvault/gateway/brand"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
@@ -42,6 +43,11 @@ type Config struct {
 	// that is signed in. Empty: there are no sign-ins.
 	SignInCookieKey string
 	SignInLifetime  time.Duration
+	// PortalSignIn says that people can sign in in the portal with the operator's
+	// OpenID provider, without a link.
+	PortalSignIn bool
+	// Brand is how the portal looks.
+	Brand brand.Brand
 	// ClientAddressKey is the metadata key under which the server expects the
 	// address of whoever calls the gateway, for its log. Empty: it is not told.
 	ClientAddressKey string
@@ -61,6 +67,7 @@ type gateway struct {
 	pages     pages
 	cookie    cookie // the flow's
 	signIn    cookie
+	portal    *portal
 	marshaler runtime.Marshaler
 	routes    routes
 	// addressKey is Config.ClientAddressKey.
@@ -99,6 +106,9 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	rest, conn := g.newREST(), holding{c.Conn}
+	if g.portal, err = newPortal(g, conn, c, u); err != nil {
+		return nil, err
+	}
 	err = errors.Join(
 		tokenvaultv1.RegisterVaultServiceHandlerClient(ctx, rest, tokenvaultv1.NewVaultServiceClient(conn)),
 		tokenvaultv1.RegisterOAuthServiceHandlerClient(ctx, rest, tokenvaultv1.NewOAuthServiceClient(conn)),
@@ -114,6 +124,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle("GET /{$}", http.HandlerFunc(g.index))
 	mux.Handle("GET /static/{name...}", served(files))
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
+	g.portal.routes(mux)
 	mux.Handle("/", g.limited(g.checked(rest)))
 	return secured(g.located(g.calm(mux))), nil
 }

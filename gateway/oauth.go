@@ -15,7 +15,7 @@ import (
 
 const htmlType = "text/html; charset=utf-8"
 
-func (g *gateway) forwardOAuth(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+func (g *gateway) forwardOAuth(ctx context.Context, w http.ResponseWriter, m proto.Message) error {
 	location := ""
 	switch m := m.(type) {
 	case *tokenvaultv1.AuthorizeResponse:
@@ -28,6 +28,7 @@ func (g *gateway) forwardOAuth(_ context.Context, w http.ResponseWriter, m proto
 		g.signIn.set(w, m.GetSignInCookie())
 	case *tokenvaultv1.CallbackResponse:
 		location = m.GetLocation()
+		g.portal.backFrom(ctx, w, m.GetPortal())
 	default:
 		return nil
 	}

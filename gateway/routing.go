@@ -77,5 +77,5 @@ func (g *gateway) misrouted(_ context.Context, _ *runtime.ServeMux, _ runtime.Ma
 
 // isForBrowsers reports whether a path is one that people's browsers are sent to.
 func isForBrowsers(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, "/oauth/") || strings.HasPrefix(r.URL.Path, "/login/")
+	return strings.HasPrefix(r.URL.Path, "/oauth/") || strings.HasPrefix(r.URL.Path, "/login/") || strings.HasPrefix(r.URL.Path, portalPath)
 }

@@ -40,12 +40,13 @@ func layers() map[string]mayImport {
 		"vault/server":                    {own: append([]string{"vault/access", "vault/netlimit", api}, engine...), grpc: true},
 		"vault/client":                    {own: []string{api}, grpc: true},
 		"vault/vaulttest":                 everything,
-		"gateway":                         {own: []string{"vault/netlimit", "vault/secret", api}, grpc: true},
+		"gateway":                         {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
+		"gateway/brand":                   {},
 		api:                               {grpc: true},
 		storage:                           {},
 		"cmd/tokenvault":                  everything,
 		"cmd/mailchimp-mcp":               everything,
-		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/certs", "vault/login", "cmd/tokenvault/internal/nearest"}, engine...)},
+		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/certs", "vault/login", "gateway/brand", "cmd/tokenvault/internal/nearest"}, engine...)},
 		"cmd/tokenvault/internal/nearest": {},
 	}
 }

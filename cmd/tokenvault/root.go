@@ -52,7 +52,7 @@ gRPC and get a token that works now.
 	root.SetHelpCommandGroupID("prepare")
 	root.AddCommand(
 		newServe(), newDev(), newDemo(), newSandbox(),
-		newConnect(), newConfirm(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(), newAPIKey(),
+		newConnect(), newConfirm(), newCredentials(), newStatus(), newList(), newWatch(), newRefresh(), newDisconnect(), newAPIKey(), newPortal(),
 		newAudit(), newConfig(), newProvider(), newKey(), newToken(), newVersion(),
 	)
 	return root

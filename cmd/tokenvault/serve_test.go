@@ -41,7 +41,7 @@ func TestTheConfigurationInTheHelpCanWork(t *testing.T) {
 	}
 	files := map[string][]byte{
 		"shop.pem":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-		"server.crt": certificate, "server.key": certificateKey, "clients.crt": ca, "ca.crt": ca,
+		"server.crt": certificate, "server.key": certificateKey, "clients.crt": ca, "ca.crt": ca, "logo.svg": []byte("<svg/>"),
 	}
 	c, err := config.Parse("help.yaml", []byte(example), config.Source{
 		LookupEnv: func(string) (string, bool) { return "secret", true },

@@ -22,6 +22,12 @@ secrets are references, env:NAME or file:PATH.
     scopes: [openid]
   consent_page: false                       # true: a page says whose account it is before the provider is asked
   return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *; on 127.0.0.1 without a port: any
+  portal:                                   # where people see their connections: tokenvault portal --help
+    name: Example
+    logo: logo.svg                          # PNG, JPEG, GIF, WebP or SVG
+    accent_color: "#1f5fbf"
+    providers: ["*"]                        # for people who sign in there without a link; with binding: login
+    tenant: default                         # whose connections those are
   providers:
     mailchimp:                              # a template of the built-in catalogue
       client_id: "123456"

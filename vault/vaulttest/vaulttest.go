@@ -28,6 +28,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/tokenvault/tokenvault/gateway"
+	"github.com/tokenvault/tokenvault/gateway/brand"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
@@ -56,6 +57,9 @@ type Config struct {
 	Binding vault.Binding
 	// Issuer signs people in, for vault.BindingLogin. Nil: nobody does.
 	Issuer *Issuer
+	// Portal is vault.Config's, and Brand the gateway's.
+	Portal *vault.PortalScope
+	Brand  brand.Brand
 	// ConsentPage is vault.Config's.
 	ConsentPage bool
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
@@ -242,7 +246,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	fatal(err)
 	s.Vault, err = vault.New(s.t.Context(), vault.Config{
 		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
-		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Identity: s.identity(), ConsentPage: s.config.ConsentPage, Logger: log, Now: s.Clock.Now,
+		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Identity: s.identity(), ConsentPage: s.config.ConsentPage, Portal: s.config.Portal, Logger: log, Now: s.Clock.Now,
 	})
 	fatal(err)
 	policy, err := access.NewPolicy(access.Config{
@@ -286,6 +290,7 @@ func (s *Stack) newGateway(inside *grpc.ClientConn, log *slog.Logger) (http.Hand
 	c := gateway.Config{
 		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
 		SignInCookieKey: server.SignInCookieKey, SignInLifetime: vault.SignInLifetime,
+		PortalSignIn: s.config.Portal != nil, Brand: s.config.Brand,
 		ClientAddressKey: server.ClientAddressKey, TrustedProxies: s.config.TrustedProxies,
 		BrowserRate: s.config.BrowserRate, BrowserBurst: s.config.BrowserBurst, Logger: log,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/tokenvault/tokenvault/gateway/brand"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/certs"
@@ -37,7 +38,10 @@ type Config struct {
 	// Login is who signs people in. Nil: nobody does.
 	Login       *login.Config
 	ConsentPage bool
-	ReturnURLs  []string
+	// Portal is what people see who sign in without a link. Nil: nothing.
+	Portal     *vault.PortalScope
+	Brand      brand.Brand
+	ReturnURLs []string
 	// TrustedProxies are believed where a request came from.
 	TrustedProxies []netip.Prefix
 	Providers      []provider.Config

@@ -19,6 +19,7 @@ type file struct {
 	Binding    string                  `yaml:"binding"`
 	Login      *fileLogin              `yaml:"login"`
 	Consent    bool                    `yaml:"consent_page"`
+	Portal     filePortal              `yaml:"portal"`
 	ReturnURLs []string                `yaml:"return_urls"`
 	Proxies    []string                `yaml:"trusted_proxies"`
 	Providers  map[string]fileProvider `yaml:"providers"`
@@ -40,6 +41,14 @@ type fileIssuer struct {
 	JWKSURI   string `yaml:"jwks_uri"`
 	CAFile    string `yaml:"ca_file"`
 	TokenFile string `yaml:"token_file"`
+}
+
+type filePortal struct {
+	Name        string   `yaml:"name"`
+	Logo        string   `yaml:"logo"`
+	AccentColor string   `yaml:"accent_color"`
+	Tenant      string   `yaml:"tenant"`
+	Providers   []string `yaml:"providers"`
 }
 
 type fileLogin struct {

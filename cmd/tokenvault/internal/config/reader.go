@@ -77,6 +77,7 @@ func (r *reader) read(f file) *Config {
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	r.returnURLs(c)
 	c.Login, c.ConsentPage = r.login(f.Login, c), f.Consent
+	c.Brand, c.Portal = r.brand(f.Portal), r.portal(f.Portal, c)
 	c.Access = r.access(f)
 	return c
 }

@@ -204,6 +204,8 @@ func mappingExample(key string) string {
 		return "{id: /user_id}"
 	case "login":
 		return "{issuer: https://id.example.com, client_id: ..., client_secret: ...}"
+	case "portal":
+		return "{name: Example}"
 	case "refresh":
 		return "{lifetime: 1h}"
 	}
