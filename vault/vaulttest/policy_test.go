@@ -33,7 +33,7 @@ func oneOf(name string, names ...string) bool { return slices.Contains(names, na
 // namesSubject and namesProvider those that name one of them alone, and filters those
 // that may leave either out.
 func namesNothing(rpc string) bool  { return oneOf(rpc, "ListProviders", "VerifyAudit") }
-func namesSubject(rpc string) bool  { return oneOf(rpc, "ConfirmConnection") }
+func namesSubject(rpc string) bool  { return oneOf(rpc, "ConfirmConnection", "CreatePortalSession") }
 func namesProvider(rpc string) bool { return oneOf(rpc, "RotateClientSecret") }
 func filters(rpc string) bool       { return oneOf(rpc, "ListConnections", "WatchConnections") }
 

@@ -79,6 +79,7 @@ type full struct {
 	confirmation secret.String
 	login        string
 	signIn       secret.String
+	portalLink   secret.String
 	// before is how the records were a while ago.
 	before map[store.Key]store.Record
 }
@@ -207,6 +208,17 @@ func (f *full) signInPeople() {
 		f.signIn = signedIn.Cookie
 	})
 	f.added(f.db, "logins", func() { f.login = begin() })
+	f.added(f.db, "portal-links", func() {
+		link, err := f.vault.CreatePortalLink(f.t.Context(), vault.PortalLinkRequest{Subject: "alice", Scope: vault.PortalScope{Tenant: vault.DefaultTenant}})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		u, err := url.Parse(link.URL.Reveal())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.portalLink = secret.New(u.Query().Get("link"))
+	})
 }
 
 // added notes the record of a kind that do adds.
@@ -374,6 +386,9 @@ func (f *full) reads() map[store.Kind][]reading {
 		}}},
 		"sign-ins": {{"Authorize", func(ctx context.Context) (any, error) {
 			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.link, SignInCookie: f.signIn})
+		}}},
+		"portal-links": {{"LookAtPortalLink", func(ctx context.Context) (any, error) {
+			return f.vault.LookAtPortalLink(ctx, f.portalLink)
 		}}},
 		"disconnections": {{"Authorize", func(ctx context.Context) (any, error) {
 			return f.vault.Authorize(ctx, vault.AuthorizeRequest{Provider: "acme", Session: f.linkAfterDisconnect})
