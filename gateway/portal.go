@@ -249,7 +249,7 @@ func (p *portal) backFrom(ctx context.Context, w http.ResponseWriter, outcome *t
 	if outcome == nil || len(signIn) != 1 {
 		return
 	}
-	n := note{Key: "note.connected", Provider: outcome.GetProvider(), Reason: outcome.GetReason()}
+	n := note{Key: "note.connected", Provider: outcome.GetProvider(), Label: outcome.GetLabel(), Reason: outcome.GetReason()}
 	p.leave(w, signIn[0], n)
 }
 

@@ -123,7 +123,7 @@ func english() texts {
 		"keep":                 "Keep it",
 		"to_portal":            "Back to your connections",
 		"of":                   "%[1]s %[2]s",
-		"of_labelled":          "%[1]s %[2]s, %[3]s",
+		"connect_another_of":   "Connect another account at %[1]s",
 		"provider_labelled":    "%[1]s (%[2]s)",
 		"redirect.title":       "One moment",
 		"redirect.text":        "You are being sent to %[1]s.",

@@ -83,7 +83,7 @@ func (s *oauthService) Callback(ctx context.Context, r *tokenvaultv1.CallbackReq
 		AccountName:  result.AccountName,
 	}
 	if result.Portal {
-		resp.Portal = &tokenvaultv1.PortalOutcome{Provider: result.Key.Provider, Reason: string(vault.OutcomeOf(err))}
+		resp.Portal = &tokenvaultv1.PortalOutcome{Provider: result.Key.Provider, Label: result.Key.Label, Reason: string(vault.OutcomeOf(err))}
 	}
 	return resp, nil
 }

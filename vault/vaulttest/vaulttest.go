@@ -73,6 +73,8 @@ type Config struct {
 	// Definitions are providers besides mailchimp and acme, at which the vault is
 	// the same client, with the same secret.
 	Definitions map[string]provider.Definition
+	// Accounts are those at the sandbox. Nil: sandbox.DefaultAccounts.
+	Accounts []sandbox.Account
 	// Audit keeps an audit log, at Stack.AuditPath.
 	Audit bool
 	// TLS secures both listeners with certificates of Stack.Authority, which also
@@ -205,6 +207,13 @@ func (s *Stack) Restart() {
 	s.start(lis)
 }
 
+// Rebind is Restart with flows bound in another way.
+func (s *Stack) Rebind(binding vault.Binding, issuer *Issuer) {
+	s.t.Helper()
+	s.config.Binding, s.config.Issuer = binding, issuer
+	s.Restart()
+}
+
 func (s *Stack) listen() net.Listener {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -220,6 +229,7 @@ func (s *Stack) startSandbox() {
 			RedirectURIs: []string{vault.RedirectURL(s.GatewayURL, "mailchimp"), vault.RedirectURL(s.GatewayURL, "acme")},
 		}},
 		TokenLifetime: s.config.TokenLifetime,
+		Accounts:      s.config.Accounts,
 		Now:           s.Clock.Now,
 	})
 	if err != nil {

@@ -488,8 +488,9 @@ func (x *CallbackResponse) GetPortal() *PortalOutcome {
 type PortalOutcome struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Label    string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
 	// Empty: the account is connected.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,6 +528,13 @@ func (*PortalOutcome) Descriptor() ([]byte, []int) {
 func (x *PortalOutcome) GetProvider() string {
 	if x != nil {
 		return x.Provider
+	}
+	return ""
+}
+
+func (x *PortalOutcome) GetLabel() string {
+	if x != nil {
+		return x.Label
 	}
 	return ""
 }
@@ -574,10 +582,11 @@ const file_tokenvault_v1_oauth_proto_rawDesc = "" +
 	"\blocation\x18\x01 \x01(\tB\x03\x80\x01\x01R\blocation\x12#\n" +
 	"\rprovider_name\x18\x02 \x01(\tR\fproviderName\x12!\n" +
 	"\faccount_name\x18\x03 \x01(\tR\vaccountName\x124\n" +
-	"\x06portal\x18\x04 \x01(\v2\x1c.tokenvault.v1.PortalOutcomeR\x06portal\"C\n" +
+	"\x06portal\x18\x04 \x01(\v2\x1c.tokenvault.v1.PortalOutcomeR\x06portal\"Y\n" +
 	"\rPortalOutcome\x12\x1a\n" +
-	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason2\x87\x02\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\x87\x02\n" +
 	"\fOAuthService\x12N\n" +
 	"\tAuthorize\x12\x1f.tokenvault.v1.AuthorizeRequest\x1a .tokenvault.v1.AuthorizeResponse\x12K\n" +
 	"\bCallback\x12\x1e.tokenvault.v1.CallbackRequest\x1a\x1f.tokenvault.v1.CallbackResponse\x12Z\n" +
