@@ -336,23 +336,36 @@ func TestTheCookieOfASignInIsTheBrowsersAlone(t *testing.T) {
 
 func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	g, srv := newGateway(t, "https://connect.example.com")
-	for _, target := range []string{"/", "/openapi.json", "/static/style.css", "/static/", "/else", "/v1/connections", "/v1/else", "/v1/connections?x=%ff", "/oauth/acme/authorize?session=x", "/oauth/acme/callback", "/oauth/", "/login/callback"} {
+	for _, target := range []string{"/", "/openapi.json", "/static/style.css", "/static/", "/else", "/v1/connections", "/v1/else", "/v1/connections?x=%ff", "/oauth/acme/authorize?session=x", "/oauth/acme/callback", "/oauth/", "/login/callback", "/portal", "/portal/open?link=x", "/portal/open?link=%ff", "/portal/connect", "/portal/signed-out", "/portal/brand.css", "/portal/else"} {
 		for _, err := range []error{nil, status.Error(codes.Internal, "")} {
 			srv.err = err
 			w := do(g, http.MethodGet, target, nil)
+			referrer := "no-referrer"
+			if strings.HasPrefix(target, "/portal") && strings.HasPrefix(w.Body.String(), "<!DOCTYPE") && target != "/portal/else" {
+				referrer = "same-origin" // or browsers do not say where its forms come from
+			}
 			for name, want := range map[string]string{
-				"Content-Security-Policy": "default-src 'none'", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
+				"Content-Security-Policy": "default-src 'none'", "Referrer-Policy": referrer, "X-Content-Type-Options": "nosniff",
 				"X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 			} {
 				if got := w.Header().Get(name); !strings.Contains(got, want) {
 					t.Errorf("%s: %s is %q, want %q in it", target, name, got, want)
 				}
 			}
-			cached := w.Code == http.StatusOK && strings.HasPrefix(target, "/static/")
+			cached := w.Code == http.StatusOK && (strings.HasPrefix(target, "/static/") || target == "/portal/brand.css")
 			if got := w.Header().Get("Cache-Control"); cached != strings.Contains(got, "max-age") || !cached && got != "no-store" {
 				t.Errorf("%s: status %d with Cache-Control %q", target, w.Code, got)
 			}
 		}
+	}
+}
+
+func TestThePortalsPolicyLetsNothingInAndNoFormOut(t *testing.T) {
+	g, _ := newGateway(t, "https://connect.example.com")
+	got := do(g, http.MethodGet, "/portal", nil).Header().Get("Content-Security-Policy")
+	want := "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if got != want {
+		t.Errorf("policy = %s, want %s", got, want)
 	}
 }
 

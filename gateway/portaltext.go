@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -16,8 +17,8 @@ func (t texts) say(key string, args ...any) string {
 	if !ok {
 		return key
 	}
-	if len(args) == 0 {
-		return text
+	if len(args) == 0 || !strings.Contains(text, "%") {
+		return text // it may leave out what it could tell
 	}
 	return fmt.Sprintf(text, args...)
 }
@@ -166,8 +167,6 @@ func english() texts {
 		"link_used.title":      "This link has been used already",
 		"link_used.text":       "Each link opens your connections once. Nothing was changed.",
 		"link_next":            "Go back to the program that you came from, and open your connections from there again.",
-		"wrong_person.title":   "That is somebody else's link",
-		"wrong_person.text":    "The link shows the connections of somebody else than the person who has signed in. Nothing was changed.",
 		"sign_in_failed.title": "Signing in did not work",
 		"sign_in_failed.text":  "The service that signs people in does not answer as it should. Nothing was changed. Try again in a few minutes.",
 		"stale.title":          "This page is out of date",

@@ -475,6 +475,10 @@ func TestASignInReachesItsOwnConnectionsAlone(t *testing.T) {
 
 func TestAFlowOfThePortalEndsInTheBrowserOfItsPersonAlone(t *testing.T) {
 	rule, token := otherTenant()
+	narrow := access.GenerateToken()
+	narrowRule := access.Rule{
+		Name: "narrow", Tokens: access.HashTokens(narrow), Tenant: vault.DefaultTenant, RPCs: []string{"*"}, Providers: []string{"mailchimp"}, Subjects: []string{"*"},
+	}
 	for _, row := range []struct {
 		name string
 		then func(t *testing.T, s *vaulttest.Stack, v *visitor)
@@ -492,10 +496,14 @@ func TestAFlowOfThePortalEndsInTheBrowserOfItsPersonAlone(t *testing.T) {
 			at := *v
 			at.enter(portalLink(t, tokenvaultv1.NewVaultServiceClient(s.Dial(token)), "alice"))
 		}},
+		{"they are, but not for that provider", func(t *testing.T, s *vaulttest.Stack, v *visitor) {
+			at := *v
+			at.enter(portalLink(t, tokenvaultv1.NewVaultServiceClient(s.Dial(narrow)), "alice"))
+		}},
 	} {
 		for _, binding := range []vault.Binding{vault.BindingConfirm, vault.BindingLink} {
 			t.Run(row.name+", "+string(binding), func(t *testing.T) {
-				s := vaulttest.New(t, vaulttest.Config{Binding: binding, ReturnURLs: []string{home}, Rules: []access.Rule{rule}, Audit: true})
+				s := vaulttest.New(t, vaulttest.Config{Binding: binding, ReturnURLs: []string{home}, Rules: []access.Rule{rule, narrowRule}, Audit: true})
 				v := inPortal(t, s, "alice")
 				v.press("connect-acme-default")
 				link := v.sentOn()
