@@ -266,7 +266,7 @@ and a made-up Mailchimp beside it. Type this in another terminal, in the same fo
   %[4]s alice mailchimp   # prints a link: open it in a browser
   %[5]s alice mailchimp      # what programs get
   %[6]s
-  %[8]s alice              # prints a link to where alice sees and changes hers
+  %[8]s alice                     # a link to where alice sees and changes hers
 
 Keys, configuration and data are in %[7]s. Stop with Ctrl-C.
 
