@@ -119,7 +119,7 @@ func (s *Sandbox) page(w http.ResponseWriter, status int, name string, data any)
 	h.Set("X-Content-Type-Options", "nosniff")
 	// form-action is left open: browsers apply it to the redirect after the
 	// form too, which leads to the app.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_ = s.pages.ExecuteTemplate(w, name, data)
 }
