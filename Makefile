@@ -1,11 +1,11 @@
 # `make demo` shows what the product does, `make test` runs the tests. Both set
-# up all they need: Go modules, and nothing else.
+# up all they need: Go modules, and for the tests a browser and axe-core.
 
 TOOL := go tool -modfile=.ci/tools/go.mod
 GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$$' | grep -v '\.pb\.gw\.go$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race bench check format vet staticcheck proto generated generate
+.PHONY: help demo run build test browser screenshots race bench check format vet staticcheck proto generated generate
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,13 +19,19 @@ run: build ## Start a vault with a made-up provider that a browser can use.
 build: ## Build the static binary bin/tokenvault.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/tokenvault ./cmd/tokenvault
 
-test: ## Run the tests.
+test: browser ## Run the tests.
 	go test ./...
+
+browser:
+	@.ci/browser
+
+screenshots: browser ## Take pictures of every page into gateway/screenshots.
+	go test -count=1 ./vault/vaulttest/browsertest -screenshots '$(CURDIR)/gateway/screenshots'
 
 # -short leaves out repetition, not promises: where a test does the same thing ten
 # thousand times, a thousand show the detector as much, in a tenth of the time.
 # `make test` does all of it.
-race: ## Run the tests under the race detector, with fewer repetitions.
+race: browser ## Run the tests under the race detector, with fewer repetitions.
 	go test -race -short ./...
 
 bench: ## Measure GetCredentials against a bare echo, side by side (a minute).

@@ -40,6 +40,7 @@ func layers() map[string]mayImport {
 		"vault/server":                    {own: append([]string{"vault/access", "vault/netlimit", api}, engine...), grpc: true},
 		"vault/client":                    {own: []string{api}, grpc: true},
 		"vault/vaulttest":                 everything,
+		"vault/vaulttest/browsertest":     everything,
 		"gateway":                         {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
 		"gateway/brand":                   {},
 		api:                               {grpc: true},

@@ -1,0 +1,180 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// stepLimit ends a step that hangs. It says nothing of how quick a page is to be.
+const stepLimit = time.Minute
+
+// Browser is one person's: its cookies are no other's.
+type Browser struct {
+	t        testing.TB
+	chromium *Chromium
+	ctx      context.Context
+	scripts  bool
+	look     look
+}
+
+// NewBrowser returns a browser for the length of the test.
+func (c *Chromium) NewBrowser(t testing.TB) *Browser {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	b := &Browser{t: t, chromium: c, ctx: ctx, scripts: true, look: laptop()}
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("browsertest: new browser: %v", err)
+	}
+	return b
+}
+
+// WithoutScripts has the tabs that are opened from now on run no JavaScript.
+func (b *Browser) WithoutScripts() *Browser {
+	b.scripts = false
+	return b
+}
+
+// OnAPhone has the tabs that are opened from now on be 360 pixels wide.
+func (b *Browser) OnAPhone() *Browser {
+	b.look = phone()
+	return b
+}
+
+// Tab is a tab of a Browser. Its methods end the test where something does not go
+// as the test says.
+type Tab struct {
+	t        testing.TB
+	chromium *Chromium
+	ctx      context.Context
+	look     look
+	complaints
+}
+
+// Open opens an address in a new tab.
+func (b *Browser) Open(url string) *Tab {
+	b.t.Helper()
+	tab := &Tab{t: b.t, chromium: b.chromium, look: b.look}
+	var cancel context.CancelFunc
+	tab.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithNewWindow(true), chromedp.WithListener(tab.listen))
+	b.t.Cleanup(func() {
+		tab.checkComplaints()
+		if b.t.Failed() {
+			tab.report()
+		}
+		cancel()
+	})
+	// A tab lives as long as the context of the first thing that is done with it.
+	if err := chromedp.Do(tab.ctx); err != nil {
+		b.t.Fatalf("browsertest: open a tab: %v", err)
+	}
+	tab.do("prepare a tab",
+		call(audits.Enable, cdp.Empty{}),
+		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !b.scripts}),
+		b.look.set(),
+	)
+	tab.Visit(url)
+	return tab
+}
+
+// call is a command of the DevTools protocol whose answer does not matter.
+func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, c, params)
+		return err
+	})
+}
+
+func (tab *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	run(tab, what, chromedp.Steps(steps...))
+}
+
+// run runs an action in a tab.
+func run[T any](tab *Tab, what string, action chromedp.Action[T]) T {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, stepLimit)
+	defer cancel()
+	result, err := chromedp.Run(ctx, action)
+	if err != nil {
+		tab.t.Fatalf("browsertest: %s: %v", what, err)
+	}
+	return result
+}
+
+// Visit goes to an address, and waits until the page is there.
+func (tab *Tab) Visit(url string) {
+	tab.t.Helper()
+	tab.do("visit "+url, chromedp.Navigate(url))
+}
+
+// Back is the browser's button.
+func (tab *Tab) Back() {
+	tab.t.Helper()
+	tab.do("go back", chromedp.NavigateBack())
+}
+
+// Reload is the browser's button.
+func (tab *Tab) Reload() {
+	tab.t.Helper()
+	tab.do("reload", chromedp.Reload())
+}
+
+// See waits until the page's heading is this one.
+func (tab *Tab) See(heading string) {
+	tab.t.Helper()
+	tab.do("wait for the heading "+heading, chromedp.WaitVisible(chromedp.Search(named(heading, "h1"))))
+}
+
+// Press clicks on the button or link of that name.
+func (tab *Tab) Press(name string) {
+	tab.t.Helper()
+	tab.do("press "+name, chromedp.Click(chromedp.Search(named(name, "button", "a"))))
+}
+
+// DoublePress clicks twice, as people do who think that one has to.
+func (tab *Tab) DoublePress(name string) {
+	tab.t.Helper()
+	tab.do("press twice "+name, chromedp.DoubleClick(chromedp.Search(named(name, "button", "a"))))
+}
+
+// Choose clicks on the choice whose label contains the text.
+func (tab *Tab) Choose(text string) {
+	tab.t.Helper()
+	tab.do("choose "+text, chromedp.Click(chromedp.Search(fmt.Sprintf(`//label[contains(., %q)]`, text))))
+}
+
+// Keys presses keys, as people do who have no mouse.
+func (tab *Tab) Keys(keys string) {
+	tab.t.Helper()
+	tab.do("press keys", chromedp.KeyEvent(keys))
+}
+
+// named is the XPath of elements by their text.
+func named(name string, elements ...string) string {
+	var paths []string
+	for _, element := range elements {
+		paths = append(paths, fmt.Sprintf(`//%s[normalize-space()=%q]`, element, name))
+	}
+	return strings.Join(paths, " | ")
+}
+
+// Text returns what there is to read on the page.
+func (tab *Tab) Text() string {
+	tab.t.Helper()
+	return run(tab, "read the page", chromedp.Evaluate[string](`document.body.innerText`))
+}
+
+// Address returns the page's address.
+func (tab *Tab) Address() string {
+	tab.t.Helper()
+	return run(tab, "read the address", chromedp.Location())
+}
