@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // stepLimit ends a step that hangs. It says nothing of how quick a page is to be.
@@ -131,7 +132,19 @@ func (tab *Tab) Reload() {
 // See waits until the page's heading is this one.
 func (tab *Tab) See(heading string) {
 	tab.t.Helper()
-	tab.do("wait for the heading "+heading, chromedp.WaitVisible(chromedp.Search(named(heading, "h1"))))
+	tab.SeeIn("h1", heading)
+}
+
+// SeeIn is See for elements of another kind.
+func (tab *Tab) SeeIn(element, text string) {
+	tab.t.Helper()
+	tab.do("wait to see "+text, chromedp.WaitVisible(chromedp.Search(named(text, element))))
+}
+
+// Read waits until there is a paragraph with the text.
+func (tab *Tab) Read(text string) {
+	tab.t.Helper()
+	tab.do("wait for the text "+text, chromedp.WaitVisible(chromedp.Search(fmt.Sprintf(`//p[contains(normalize-space(), %q)]`, text))))
 }
 
 // Press clicks on the button or link of that name.
@@ -152,17 +165,37 @@ func (tab *Tab) Choose(text string) {
 	tab.do("choose "+text, chromedp.Click(chromedp.Search(fmt.Sprintf(`//label[contains(., %q)]`, text))))
 }
 
+// Enter types into the field of that label.
+func (tab *Tab) Enter(label, text string) {
+	tab.t.Helper()
+	field := fmt.Sprintf(`//input[@id=//label[normalize-space()=%q]/@for]`, label)
+	tab.do("fill in "+label, chromedp.SendKeys(chromedp.Search(field), text))
+}
+
 // Keys presses keys, as people do who have no mouse.
 func (tab *Tab) Keys(keys string) {
 	tab.t.Helper()
 	tab.do("press keys", chromedp.KeyEvent(keys))
 }
 
-// named is the XPath of elements by their text.
+// Reach presses the tab key until the button, link or field of that name has the focus.
+func (tab *Tab) Reach(name string) {
+	tab.t.Helper()
+	const focused = `(e => e.ariaLabel || e.labels?.[0]?.innerText || e.innerText)(document.activeElement)`
+	for range 100 {
+		tab.Keys(kb.Tab)
+		if run(tab, "see what has the focus", chromedp.Evaluate[string](focused)) == name {
+			return
+		}
+	}
+	tab.t.Fatalf("browsertest: %s cannot be reached with the tab key", name)
+}
+
+// named is the XPath of elements by their names, as screen readers say them.
 func named(name string, elements ...string) string {
 	var paths []string
 	for _, element := range elements {
-		paths = append(paths, fmt.Sprintf(`//%s[normalize-space()=%q]`, element, name))
+		paths = append(paths, fmt.Sprintf(`//%s[@aria-label=%q or not(@aria-label) and normalize-space()=%q]`, element, name, name))
 	}
 	return strings.Join(paths, " | ")
 }
