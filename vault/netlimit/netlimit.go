@@ -56,7 +56,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: raw, listener: l, since: time.Now()}
-		c.remote = &address{Addr: raw.RemoteAddr(), conn: c}
+		c.remote = &address{Addr: raw.RemoteAddr(), text: raw.RemoteAddr().String(), conn: c}
 		oldest, ok := l.admit(c)
 		if oldest != nil {
 			_ = oldest.Conn.Close() // nothing is to be had of it
@@ -169,8 +169,12 @@ func (c *conn) release() {
 // address is what it wraps, and knows its connection.
 type address struct {
 	net.Addr
+	text string // what String returns: it is on record with each call
 	conn *conn
 }
+
+// String implements net.Addr.
+func (a *address) String() string { return a.text }
 
 // Keep has a connection stay until it ends by itself. remote is its RemoteAddr, with
 // or without TLS around it; that of a connection of another listener is passed over.

@@ -202,6 +202,9 @@ func TestAnAddressReadsAsItDid(t *testing.T) {
 	if _, err := netip.ParseAddrPort(remote.String()); err != nil {
 		t.Error(err)
 	}
+	if n := testing.AllocsPerRun(100, func() { _ = remote.String() }); n != 0 {
+		t.Errorf("reading it again takes %v allocations, want none", n)
+	}
 }
 
 func TestAnAddressLeadsBackThroughTLS(t *testing.T) {

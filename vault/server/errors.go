@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"time"
 	"unicode/utf8"
 
@@ -78,11 +76,6 @@ func (r reporter) address(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return ""
-	}
-	if tcp, ok := p.Addr.(*net.TCPAddr); ok {
-		// What String returns, in one allocation instead of three.
-		at := tcp.AddrPort()
-		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
 	}
 	return p.Addr.String()
 }
