@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"maps"
 	"net/url"
 	"slices"
@@ -160,16 +159,6 @@ func (r *reader) issuers(all map[string]fileIssuer, used map[string]bool) []acce
 		issuers = append(issuers, issuer)
 	}
 	return issuers
-}
-
-// authorities reads certificates in PEM.
-func (r *reader) authorities(path []string, name string) *x509.CertPool {
-	pem, err := r.src.ReadFile(name)
-	pool := x509.NewCertPool()
-	if err != nil || !pool.AppendCertsFromPEM(pem) {
-		r.fail(path, "the file %s cannot be read, or has no certificate in PEM", name)
-	}
-	return pool
 }
 
 // globs checks that each entry can match one of the names there are. That there are

@@ -233,7 +233,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"a JWT without subject", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: https://id.example, audience: x}", ":15: callers.0.jwt.subject: is missing"},
 		{"a JWT without issuer", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {audience: x, subject: y}", ":15: callers.0.jwt.issuer: is missing"},
 		{"a JWT of an issuer without TLS", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: http://id.example, audience: x, subject: y}", ":15: callers.0.jwt.issuer: is no issuer's URL"},
-		{"authorities that are none", "binding: link", "issuers: {https://id.example: {ca_file: other.key}}\nbinding: link\nsubject_tokens: {issuer: https://id.example, audience: x}", ":7: issuers.https://id.example.ca_file: the file /etc/vault/other.key cannot be read, or has no certificate"},
+		{"authorities that are none", "binding: link", "issuers: {https://id.example: {ca_file: other.key}}\nbinding: link\nsubject_tokens: {issuer: https://id.example, audience: x}", ":7: issuers.https://id.example.ca_file: the file /etc/vault/other.key is not in PEM"},
 		{"users' tokens for nobody", "binding: link", "binding: link\nsubject_tokens: {issuer: https://id.example}", ":8: subject_tokens.audience: is missing"},
 		{"users' tokens needed, but not known", "subjects: [", "require_subject_token: true\n    subjects: [", ":18: callers.0.require_subject_token: needs subject_tokens"},
 		{"a subject that cannot be", "subjects: [\"*\"]", "subjects: [\"a\\n*\"]", ":18: callers.0.subjects.0: matches nothing"},

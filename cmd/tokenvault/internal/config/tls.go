@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"time"
@@ -36,7 +37,7 @@ func (r *reader) certificates(t fileTLS) certs.Files {
 	}
 	if t.ClientCAFile != "" {
 		files.ClientAuthorities = r.path(t.ClientCAFile)
-		r.checkAuthorities(files.ClientAuthorities)
+		r.authorities([]string{"tls", "client_ca_file"}, files.ClientAuthorities)
 	}
 	return files
 }
@@ -70,15 +71,17 @@ func (r *reader) checkPair(files certs.Files) {
 	}
 }
 
-func (r *reader) checkAuthorities(name string) {
-	path := []string{"tls", "client_ca_file"}
+// authorities reads certificates in PEM. Nil: they are among the problems.
+func (r *reader) authorities(path []string, name string) *x509.CertPool {
 	data, ok := r.file(path, name)
 	if !ok {
-		return
+		return nil
 	}
-	if _, err := certs.ParseAuthorities(data); err != nil {
-		r.fail(path, "the file %s %v: write the certificates of the authorities that issue the clients', in PEM", name, err)
+	pool, err := certs.ParseAuthorities(data)
+	if err != nil {
+		r.fail(path, "%s %v: write the certificates of authorities there, in PEM", describeFile(name), err)
 	}
+	return pool
 }
 
 // checkExposed notes an address that is not for this machine alone, and has no TLS.

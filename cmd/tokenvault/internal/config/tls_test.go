@@ -109,6 +109,7 @@ func TestTLSThatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"something else", "", "", "cert_file: other.key, key_file: server.key", ":18: tls.cert_file: /etc/vault/other.key with /etc/vault/server.key: the certificate is not in PEM"},
 		{"half an authority", "", "", pair + ", client_ca_file: half.crt", ":18: tls.client_ca_file: the file /etc/vault/half.crt breaks off"},
 		{"a key as an authority", "", "", pair + ", client_ca_file: server.key", ":18: tls.client_ca_file: the file /etc/vault/server.key holds something else"},
+		{"half an authority of an issuer", "", "", pair + "}\nsubject_tokens: {issuer: https://id.example, audience: x}\nissuers: {https://id.example: {ca_file: half.crt}", ":20: issuers.https://id.example.ca_file: the file /etc/vault/half.crt breaks off"},
 		{"no public_url where none can be guessed", anywhere, "", pair, ":1: public_url: is missing: write where browsers reach listen.http"},
 		{"nor one for a proxy", `http: "10.0.0.1:8080"`, "", "allow_plaintext: true", ":1: public_url: is missing: write where browsers reach listen.http"},
 		{"a public_url without TLS", "", "public_url: http://127.0.0.1:8080\n", pair, ":2: public_url: must begin with https://, since listen.http has TLS"},
