@@ -19,10 +19,11 @@ func (r *reader) access(f file) access.Config {
 	if len(f.Callers) == 0 {
 		r.fail([]string{"callers"}, "is missing: without a caller nobody can use this vault; make a token with `tokenvault token generate`")
 	}
+	const asIss = "write what the tokens have as iss"
 	used := map[string]bool{}
 	for i, rule := range c.Rules {
 		if rule.JWT != nil {
-			used[r.issuerURL([]string{"callers", strconv.Itoa(i), "jwt", "issuer"}, rule.JWT.Issuer)] = true
+			used[r.issuerURL([]string{"callers", strconv.Itoa(i), "jwt", "issuer"}, rule.JWT.Issuer, asIss)] = true
 		}
 		for _, shown := range [...]struct{ key, name string }{{"spiffe_id", rule.SPIFFEID}, {"dns_name", rule.DNSName}} {
 			if shown.name != "" && f.TLS.ClientCAFile == "" {
@@ -35,7 +36,7 @@ func (r *reader) access(f file) access.Config {
 	}
 	if t := f.SubjectTokens; t != nil {
 		path := []string{"subject_tokens"}
-		used[r.issuerURL(append(path, "issuer"), t.Issuer)] = true
+		used[r.issuerURL(append(path, "issuer"), t.Issuer, asIss)] = true
 		if t.Audience == "" {
 			r.fail(append(path, "audience"), "is missing: write what the tokens have as aud, such as the client id of your application")
 		}
@@ -123,17 +124,24 @@ func (r *reader) credentials(path []string, c fileCaller, rule *access.Rule, see
 	}
 }
 
-// issuerURL checks the URL of an issuer, and returns it.
-func (r *reader) issuerURL(path []string, value string) string {
-	u, err := url.Parse(value)
+// issuerURL checks the URL of an issuer (RFC 8414, section 2), and returns it. missing
+// says what to write where there is none.
+func (r *reader) issuerURL(path []string, value, missing string) string {
 	switch {
 	case value == "":
-		r.fail(path, "is missing: write what the tokens have as iss")
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())):
-		r.fail(path, "is no issuer's URL: write what the tokens have as iss, beginning with https:// (http:// on loopback addresses only)")
+		r.fail(path, "is missing: %s", missing)
+	case !isWebURL(value) || strings.Contains(value, "?"):
+		r.fail(path, "is no issuer's URL: write it to the letter as the issuer names itself, which tokens have as iss, beginning with https:// (http:// on loopback addresses only)")
 	}
 	return value
+}
+
+// isWebURL reports whether a value leads to a server, which nobody on the way can
+// stand in for.
+func isWebURL(value string) bool {
+	u, err := url.Parse(value)
+	return err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
+		(u.Scheme == "https" || u.Scheme == "http" && provider.IsLoopback(u.Hostname()))
 }
 
 // issuers reads what is said of those that are used.
@@ -147,8 +155,8 @@ func (r *reader) issuers(all map[string]fileIssuer, used map[string]bool) []acce
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		path, said := []string{"issuers", name}, all[name]
 		issuer := access.Issuer{URL: name, KeysURL: said.JWKSURI}
-		if said.JWKSURI != "" {
-			r.issuerURL(append(path, "jwks_uri"), said.JWKSURI)
+		if said.JWKSURI != "" && !isWebURL(said.JWKSURI) {
+			r.fail(append(path, "jwks_uri"), "write where the issuer's keys are, beginning with https:// (http:// on loopback addresses only)")
 		}
 		if said.TokenFile != "" {
 			issuer.TokenFile = r.path(said.TokenFile)

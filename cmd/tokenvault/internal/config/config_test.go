@@ -115,8 +115,8 @@ func TestPeopleSignInWhereTheConfigurationSays(t *testing.T) {
 		l.RedirectURL != "https://connect.example.com/login/callback" || l.SubjectClaim != "email" || len(l.Scopes) != 2 {
 		t.Errorf("binding %s, consent page %v, login %+v", c.Binding, c.ConsentPage, l)
 	}
-	if c, err = config.Parse("/etc/vault/tokenvault.yaml", []byte(good+signIn+"\n"), source()); err != nil || len(c.Warnings) != 1 {
-		t.Errorf("a login that is not used: %v, %v", c, err)
+	if c, err = config.Parse("/etc/vault/tokenvault.yaml", []byte(good+signIn+"\n"), source()); err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], ":19: login: nobody is asked to sign in") {
+		t.Errorf("a login that is not used: %v; want one warning, with its line", err)
 	}
 }
 
@@ -187,8 +187,8 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"provider in capitals", "  mailchimp:\n    client_id: \"1\"", "  Mailchimp:\n    client_id: \"1\"", ":10: providers.Mailchimp: a name has 1 to 63 of a-z"},
 		{"unknown binding", "binding: link", "binding: open", ":7: binding: write confirm"},
 		{"nobody who signs people in", "binding: link", "binding: login", ":1: login: is missing: with binding: login, write who signs people in: {issuer: https://id.example.com"},
-		{"an issuer that is no URL", "binding: link", "binding: login\nlogin: {issuer: id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: write the issuer to the letter"},
-		{"a login issuer without TLS", "binding: link", "binding: login\nlogin: {issuer: http://id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: must begin with https://"},
+		{"an issuer that is no URL", "binding: link", "binding: login\nlogin: {issuer: id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: is no issuer's URL"},
+		{"a login issuer without TLS", "binding: link", "binding: login\nlogin: {issuer: http://id.example.com, client_id: x, client_secret: env:SECRET}", ":8: login.issuer: is no issuer's URL"},
 		{"a login without its client", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_secret: env:SECRET}", ":8: login.client_id: is missing: register this vault at the issuer, with the redirect URI https://connect.example.com/login/callback"},
 		{"a login with an inline secret", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_id: x, client_secret: canary}", ":8: login.client_secret: write a reference"},
 		{"a login without openid", "binding: link", "binding: login\nlogin: {issuer: https://id.example.com, client_id: x, client_secret: env:SECRET, scopes: [email]}", ":8: login.scopes: must have openid"},
@@ -233,6 +233,7 @@ func TestWhatCannotWorkIsNamedWithItsLine(t *testing.T) {
 		{"a JWT without subject", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: https://id.example, audience: x}", ":15: callers.0.jwt.subject: is missing"},
 		{"a JWT without issuer", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {audience: x, subject: y}", ":15: callers.0.jwt.issuer: is missing"},
 		{"a JWT of an issuer without TLS", "token_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "jwt: {issuer: http://id.example, audience: x, subject: y}", ":15: callers.0.jwt.issuer: is no issuer's URL"},
+		{"keys without TLS", "binding: link", "issuers: {https://id.example: {jwks_uri: \"http://id.example/keys\"}}\nbinding: link\nsubject_tokens: {issuer: https://id.example, audience: x}", ":7: issuers.https://id.example.jwks_uri: write where the issuer's keys are"},
 		{"authorities that are none", "binding: link", "issuers: {https://id.example: {ca_file: other.key}}\nbinding: link\nsubject_tokens: {issuer: https://id.example, audience: x}", ":7: issuers.https://id.example.ca_file: the file /etc/vault/other.key is not in PEM"},
 		{"users' tokens for nobody", "binding: link", "binding: link\nsubject_tokens: {issuer: https://id.example}", ":8: subject_tokens.audience: is missing"},
 		{"users' tokens needed, but not known", "subjects: [", "require_subject_token: true\n    subjects: [", ":18: callers.0.require_subject_token: needs subject_tokens"},

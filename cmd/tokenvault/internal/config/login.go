@@ -1,12 +1,10 @@
 package config
 
 import (
-	"net/url"
 	"slices"
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/login"
-	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
 // login reads who signs people in. Nil: nobody does.
@@ -18,18 +16,9 @@ func (r *reader) login(f *fileLogin, c *Config) *login.Config {
 		return nil
 	}
 	if c.Binding != vault.BindingLogin {
-		r.warnings = append(r.warnings, "login: nobody is asked to sign in, since binding is "+string(c.Binding)+"; write binding: login")
+		r.warn([]string{"login"}, "nobody is asked to sign in, since binding is %s; write binding: login", c.Binding)
 	}
-	issuer := []string{"login", "issuer"}
-	u, err := url.Parse(f.Issuer)
-	switch {
-	case f.Issuer == "":
-		r.fail(issuer, "is missing: write the OpenID provider that knows your people, such as https://id.example.com")
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		r.fail(issuer, "write the issuer to the letter as it names itself, such as https://id.example.com")
-	case u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())):
-		r.fail(issuer, "must begin with https:// (http:// on loopback addresses only)")
-	}
+	r.issuerURL([]string{"login", "issuer"}, f.Issuer, "write the OpenID provider that knows your people, such as https://id.example.com")
 	if f.ClientID == "" {
 		r.fail([]string{"login", "client_id"}, "is missing: register this vault at the issuer, with the redirect URI %s", vault.LoginRedirectURL(c.PublicURL))
 	}
