@@ -27,8 +27,8 @@ var (
 	ErrUnavailable = errors.New("access: the token's issuer cannot be asked for its keys")
 )
 
-// An Authenticator finds out who is calling. It is safe for concurrent use.
-type Authenticator interface {
+// authenticator finds out who is calling. It is safe for concurrent use.
+type authenticator interface {
 	// Recall returns the caller if that can be told at once, or nil. It asks
 	// nobody, and computes little.
 	Recall(Presented) *Caller

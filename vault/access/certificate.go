@@ -52,7 +52,7 @@ type certificates struct {
 	now                 func() time.Time
 }
 
-var _ Authenticator = (*certificates)(nil)
+var _ authenticator = (*certificates)(nil)
 
 func newCertificates(now func() time.Time) *certificates {
 	return &certificates{spiffeIDs: map[string]*Caller{}, dnsNames: map[string]*Caller{}, now: now}
@@ -74,7 +74,7 @@ func (c *certificates) add(rule Rule, caller *Caller) error {
 	return nil
 }
 
-// Recall implements Authenticator. A certificate may end while its connection goes
+// Recall implements authenticator. A certificate may end while its connection goes
 // on, and then names nobody any more. One whose DNS names are those of several
 // callers names none of them.
 func (c *certificates) Recall(shown Presented) *Caller {
@@ -98,7 +98,7 @@ func (c *certificates) Recall(shown Presented) *Caller {
 	return found
 }
 
-// Authenticate implements Authenticator.
+// Authenticate implements authenticator.
 func (c *certificates) Authenticate(_ context.Context, shown Presented) (*Caller, error) {
 	return c.Recall(shown), nil
 }

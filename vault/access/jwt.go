@@ -22,7 +22,7 @@ type jwts struct {
 	known   *recent[*Caller]
 }
 
-var _ Authenticator = (*jwts)(nil)
+var _ authenticator = (*jwts)(nil)
 
 func newJWTs(all issuers, now func() time.Time) *jwts {
 	return &jwts{issuers: all, callers: map[JWT]*Caller{}, known: newRecent[*Caller](now)}
@@ -41,7 +41,7 @@ func (j *jwts) add(rule Rule, caller *Caller) error {
 	return addCaller(j.callers, *rule.JWT, caller, "issuer, audience and subject of JWTs")
 }
 
-// Recall implements Authenticator: it knows the tokens that were verified lately.
+// Recall implements authenticator: it knows the tokens that were verified lately.
 func (j *jwts) Recall(shown Presented) *Caller {
 	if len(j.callers) == 0 || !looksLikeJWT(shown.Bearer) {
 		return nil
@@ -50,7 +50,7 @@ func (j *jwts) Recall(shown Presented) *Caller {
 	return caller
 }
 
-// Authenticate implements Authenticator.
+// Authenticate implements authenticator.
 func (j *jwts) Authenticate(ctx context.Context, shown Presented) (*Caller, error) {
 	if len(j.callers) == 0 || !looksLikeJWT(shown.Bearer) {
 		return nil, nil

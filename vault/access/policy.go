@@ -73,7 +73,7 @@ func (c *Caller) NeedsSubjectToken() bool { return c.needsSubjectToken }
 
 // Policy is the set of callers. It is immutable and safe for concurrent use.
 type Policy struct {
-	authenticators []Authenticator
+	authenticators []authenticator
 	users          *users // nil: no token of a user is believed
 }
 
@@ -100,7 +100,7 @@ func NewPolicy(c Config) (*Policy, error) {
 			return nil, err
 		}
 	}
-	p := &Policy{authenticators: []Authenticator{certificates, jwts, tokens}}
+	p := &Policy{authenticators: []authenticator{certificates, jwts, tokens}}
 	if c.SubjectTokens != nil {
 		if p.users, err = newUsers(*c.SubjectTokens, issuers, c.Now); err != nil {
 			return nil, err

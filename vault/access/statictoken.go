@@ -14,7 +14,7 @@ type staticTokens struct {
 	callers map[TokenHash]*Caller
 }
 
-var _ Authenticator = (*staticTokens)(nil)
+var _ authenticator = (*staticTokens)(nil)
 
 func newStaticTokens() *staticTokens { return &staticTokens{callers: map[TokenHash]*Caller{}} }
 
@@ -30,7 +30,7 @@ func (s *staticTokens) add(rule Rule, caller *Caller) error {
 	return nil
 }
 
-// Recall implements Authenticator. Nobody has the empty token.
+// Recall implements authenticator. Nobody has the empty token.
 func (s *staticTokens) Recall(shown Presented) *Caller {
 	if shown.Bearer.IsZero() {
 		return nil
@@ -38,7 +38,7 @@ func (s *staticTokens) Recall(shown Presented) *Caller {
 	return s.callers[HashToken(shown.Bearer)]
 }
 
-// Authenticate implements Authenticator.
+// Authenticate implements authenticator.
 func (s *staticTokens) Authenticate(_ context.Context, shown Presented) (*Caller, error) {
 	return s.Recall(shown), nil
 }
