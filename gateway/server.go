@@ -25,8 +25,11 @@ const (
 )
 
 // NewServer returns a server for a gateway's handler, for Serve. It bounds what one
-// connection can take. tlsConfig nil: there is no TLS.
+// connection can take. tlsConfig nil: there is no TLS. log nil: nothing is logged.
 func NewServer(handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) *http.Server {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &http.Server{
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
@@ -40,10 +43,10 @@ func NewServer(handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) *h
 	}
 }
 
-// Serve serves until ctx ends, then waits a while for requests under way; or until s is
-// closed. It returns the error of a listener that fails. It closes lis. The connections of lis are
-// bounded: where there are too many, the oldest without a request that the vault is
-// working on makes room.
+// Serve serves until ctx ends, then waits a while for requests under way; or until s
+// is closed. It returns the error of a listener that fails. It closes lis. The
+// connections of lis are bounded: where there are too many, the oldest without a
+// request that the vault is working on makes room.
 func Serve(ctx context.Context, s *http.Server, lis net.Listener) error {
 	lis = netlimit.Listen(lis, netlimit.Bound(), netlimit.Allowance{}) // http.Server bounds each request
 	failed := make(chan error, 1)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -103,7 +102,7 @@ func TestAConnectionIsHeldWhileTheVaultWorksOnItsRequest(t *testing.T) {
 	g, srv := newGateway(t, "https://connect.example.com")
 	srv.entered, srv.proceed = make(chan struct{}), make(chan struct{})
 	raw := seat(t)
-	web := gateway.NewServer(g, nil, slog.New(slog.DiscardHandler))
+	web := gateway.NewServer(g, nil, nil)
 	go func() { _ = web.Serve(netlimit.Listen(raw, 2, netlimit.Allowance{})) }()
 	t.Cleanup(func() { _ = web.Close() })
 
@@ -129,7 +128,7 @@ func TestAHeaderHasALimit(t *testing.T) {
 	raw := seat(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- gateway.Serve(ctx, gateway.NewServer(g, nil, slog.New(slog.DiscardHandler)), raw) }()
+	go func() { done <- gateway.Serve(ctx, gateway.NewServer(g, nil, nil), raw) }()
 	for size, want := range map[int]string{16 << 10: "HTTP/1.1 200 OK", 40 << 10: "HTTP/1.1 431 Request Header Fields Too Large"} {
 		conn := said(t, raw.Addr(), "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: "+strings.Repeat("x", size)+"\r\n\r\n")
 		if got := answer(t, conn); !strings.HasPrefix(got, want) {

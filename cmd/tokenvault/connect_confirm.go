@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -61,7 +60,7 @@ func newTerminal(ctx context.Context, vault tokenvaultv1.VaultServiceClient, nam
 		return nil, fmt.Errorf("listen for the browser to come back: %w", err)
 	}
 	t := &terminal{vault: vault, name: name, log: log, listener: lis, path: "/" + rand.Text(), failed: make(chan error, 1)}
-	t.server = gateway.NewServer(t, nil, slog.New(slog.DiscardHandler))
+	t.server = gateway.NewServer(t, nil, nil)
 	t.server.BaseContext = func(net.Listener) context.Context { return ctx } // with the caller token
 	go func() { _ = t.server.Serve(lis) }()                                  // until close
 	return t, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -31,7 +30,7 @@ func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- gateway.Serve(ctx, gateway.NewServer(http.NotFoundHandler(), s.webTLS(), slog.New(slog.DiscardHandler)), lis)
+		done <- gateway.Serve(ctx, gateway.NewServer(http.NotFoundHandler(), s.webTLS(), nil), lis)
 	}()
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
 	if err != nil {
