@@ -93,17 +93,8 @@ type Vault struct {
 
 // New returns a Vault. Its background work starts with Run.
 func New(ctx context.Context, c Config) (*Vault, error) {
-	if c.Store == nil || c.Keyring == nil {
-		return nil, errors.New("vault: Config needs a Store and a Keyring")
-	}
-	switch c.Binding {
-	case BindingConfirm, BindingLink:
-	case BindingLogin:
-		if c.Identity == nil {
-			return nil, errors.New("vault: binding login needs an identity provider")
-		}
-	default:
-		return nil, fmt.Errorf("vault: binding %q is not known", c.Binding)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	returnTo, err := newReturnURLs(c.ReturnURLs)
 	if err != nil {
@@ -148,6 +139,23 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		}
 	}
 	return v, nil
+}
+
+// check says what is missing or not known.
+func (c Config) check() error {
+	if c.Store == nil || c.Keyring == nil {
+		return errors.New("vault: Config needs a Store and a Keyring")
+	}
+	switch c.Binding {
+	case BindingConfirm, BindingLink:
+	case BindingLogin:
+		if c.Identity == nil {
+			return errors.New("vault: binding login needs an identity provider")
+		}
+	default:
+		return fmt.Errorf("vault: binding %q is not known", c.Binding)
+	}
+	return nil
 }
 
 // RedirectURL is the redirect URI of a provider: what the operator registers
