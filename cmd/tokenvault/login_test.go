@@ -13,6 +13,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/server"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
@@ -20,43 +21,13 @@ import (
 // TestAVaultSignsPeopleInAsItsConfigurationSays goes through what serve wires: from
 // the keys of the file to the pages of the gateway.
 func TestAVaultSignsPeopleInAsItsConfigurationSays(t *testing.T) {
-	addresses, err := freeAddresses(3)
+	addresses, err := freeAddresses(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	issuer := vaulttest.NewIssuer(t, nil)
-	client := issuer.Login("")
 	transport := acmeTransport(t, "http://"+addresses[1])
-	token, key := access.GenerateToken(), keyring.GenerateMasterKey().Reveal()
-	text := readmeProvider(t) + `
-listen: {grpc: ` + addresses[0] + `, http: ` + addresses[1] + `}
-storage: {bolt: {path: vault.db}}
-master_key: file:master.key
-binding: login
-consent_page: true
-login:
-  issuer: ` + issuer.URL + `
-  client_id: ` + client.ClientID + `
-  client_secret: env:LOGIN_SECRET
-  subject_claim: preferred_username
-callers:
-  - {name: a, token_sha256: ` + access.HashToken(token).String() + `, rpcs: ["*"], providers: ["*"], subjects: ["*"]}
-`
-	c, err := config.Parse(t.TempDir()+"/tokenvault.yaml", []byte(text), config.Source{
-		LookupEnv: func(name string) (string, bool) {
-			return map[string]string{"ACME_CLIENT_SECRET": "acme-canary", "LOGIN_SECRET": client.ClientSecret.Reveal()}[name], true
-		},
-		ReadFile: func(string) ([]byte, error) { return []byte(key), nil },
-		RPCs:     server.RPCs(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Login.RedirectURL != vault.LoginRedirectURL("http://"+addresses[1]) {
-		t.Errorf("redirect URI = %s", c.Login.RedirectURL)
-	}
-	c.Providers[0].Transport = transport
-	runStack(t, c)
+	token := serveSigningIn(t, issuer, addresses, transport)
 	t.Setenv("TOKENVAULT_ADDR", addresses[0])
 	t.Setenv("TOKENVAULT_TOKEN", token.Reveal())
 
@@ -98,4 +69,42 @@ callers:
 		t.Fatalf("the browser ended at a page with status %d, %v:\n%s", end.StatusCode, err, body)
 	}
 	runJSON(t, nil, "credentials", "--json", "alice", "acme")
+}
+
+// serveSigningIn runs a vault that has the issuer sign people in, for the length of
+// the test, and returns the token of its caller.
+func serveSigningIn(t *testing.T, issuer *vaulttest.Issuer, addresses []string, transport http.RoundTripper) secret.String {
+	t.Helper()
+	client := issuer.Login("")
+	token, key := access.GenerateToken(), keyring.GenerateMasterKey().Reveal()
+	text := readmeProvider(t) + `
+listen: {grpc: ` + addresses[0] + `, http: ` + addresses[1] + `}
+storage: {bolt: {path: vault.db}}
+master_key: file:master.key
+binding: login
+consent_page: true
+login:
+  issuer: ` + issuer.URL + `
+  client_id: ` + client.ClientID + `
+  client_secret: env:LOGIN_SECRET
+  subject_claim: preferred_username
+callers:
+  - {name: a, token_sha256: ` + access.HashToken(token).String() + `, rpcs: ["*"], providers: ["*"], subjects: ["*"]}
+`
+	c, err := config.Parse(t.TempDir()+"/tokenvault.yaml", []byte(text), config.Source{
+		LookupEnv: func(name string) (string, bool) {
+			return map[string]string{"ACME_CLIENT_SECRET": "acme-canary", "LOGIN_SECRET": client.ClientSecret.Reveal()}[name], true
+		},
+		ReadFile: func(string) ([]byte, error) { return []byte(key), nil },
+		RPCs:     server.RPCs(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Login.RedirectURL != vault.LoginRedirectURL("http://"+addresses[1]) {
+		t.Errorf("redirect URI = %s", c.Login.RedirectURL)
+	}
+	c.Providers[0].Transport = transport
+	runStack(t, c)
+	return token
 }
