@@ -149,6 +149,7 @@ func TestTheEndOfAWatchIsOnRecord(t *testing.T) {
 }
 
 func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
+	t.Parallel() // health is looked at once a second
 	s := vaulttest.New(t, vaulttest.Config{Audit: true})
 	s.Connect("alice", "mailchimp", vaulttest.Ada)
 	folder := filepath.Dir(s.AuditPath)

@@ -155,6 +155,7 @@ func TestOnlyADeadGrantMarksAConnection(t *testing.T) {
 		{"invalid_grant with 200", sandbox.Fault{Body: `{"error":"invalid_grant"}`}, codes.FailedPrecondition, "REAUTHORIZATION_REQUIRED", tokenvaultv1.ConnectionStatus_CONNECTION_STATUS_REAUTHORIZATION_REQUIRED},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel() // a refused client is waited for
 			s := newExpiring(t)
 			s.Clock.Advance(time.Hour)
 			s.Sandbox.Fault(sandbox.Token, row.fault)
@@ -178,6 +179,7 @@ func TestOnlyADeadGrantMarksAConnection(t *testing.T) {
 }
 
 func TestAWrongClientIsTheOperatorsAndConnectionsStayAsTheyAre(t *testing.T) {
+	t.Parallel() // it is waited for
 	s := newExpiring(t)
 	s.Clock.Advance(time.Hour)
 	s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 401, Body: `{"error":"invalid_client"}`})
