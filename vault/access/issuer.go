@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/tokenvault/tokenvault/vault/claims"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -24,8 +25,15 @@ type Issuer struct {
 	// RootCAs are the authorities for its certificate. Nil: the system's.
 	RootCAs *x509.CertPool
 	// TokenFile holds a token to send when asking for the keys, as a Kubernetes API
-	// server wants; it is read anew each time. Empty: none is sent.
+	// server wants; it is read anew each time. It goes to the hosts of URL and KeysURL
+	// alone. Empty: none is sent.
 	TokenFile string
+}
+
+// verifiedToken is a token and what it says.
+type verifiedToken struct {
+	*oidc.IDToken
+	claims claims.Claims
 }
 
 // issuers are known by their URLs.
@@ -47,12 +55,14 @@ func newIssuers(all []Issuer, now func() time.Time) (issuers, error) {
 
 // verify checks a token's signature, issuer and time. The error is ErrUnknown or
 // ErrUnavailable.
-func (all issuers) verify(ctx context.Context, token secret.String) (*oidc.IDToken, error) {
+func (all issuers) verify(ctx context.Context, token secret.String) (*verifiedToken, error) {
 	parsed, err := jwt.ParseSigned(token.Reveal(), algorithms())
 	if err != nil {
 		return nil, fmt.Errorf("%w: the token is no JWT, or not signed with an algorithm that is accepted", ErrUnknown)
 	}
-	var claimed jwt.Claims
+	var claimed struct {
+		Issuer string `json:"iss"`
+	}
 	if err := parsed.UnsafeClaimsWithoutVerification(&claimed); err != nil {
 		return nil, fmt.Errorf("%w: the token's claims cannot be read", ErrUnknown)
 	}
@@ -64,7 +74,11 @@ func (all issuers) verify(ctx context.Context, token secret.String) (*oidc.IDTok
 	verified, err := verifier.Verify(ctx, token.Reveal())
 	switch {
 	case err == nil:
-		return verified, nil
+		said, err := claims.Of(verified)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		return &verifiedToken{verified, said}, nil
 	case asking.failed != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, asking.failed)
 	default:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/coreos/go-oidc/v3/oidc"
 )
 
 // JWT names a caller by what its tokens say: Kubernetes' for a service account, or
@@ -71,7 +69,7 @@ func (j *jwts) Authenticate(ctx context.Context, shown Presented) (*Caller, erro
 }
 
 // callerOf returns the one caller that a verified token is for.
-func (j *jwts) callerOf(token *oidc.IDToken) (*Caller, error) {
+func (j *jwts) callerOf(token *verifiedToken) (*Caller, error) {
 	var found *Caller
 	for _, audience := range token.Audience {
 		caller := j.callers[JWT{Issuer: token.Issuer, Audience: audience, Subject: token.Subject}]

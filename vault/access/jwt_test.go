@@ -68,6 +68,8 @@ func TestAJWTIsItsCallersAlone(t *testing.T) {
 		{"for none", issuer.Token(claims("aud", nil)), ""},
 		{"of another subject", issuer.Token(claims("sub", workload+"2")), ""},
 		{"of no subject", issuer.Token(claims("sub", nil)), ""},
+		{"with another subject in another case", issuer.Token(claims("sub", "mallory", "Sub", workload)), ""},
+		{"with its subject twice", issuer.Token(claims("SUB", workload)), ""},
 		{"that has ended", issuer.Token(claims("exp", in(-time.Second))), ""},
 		{"that does not end", issuer.Token(claims("exp", nil)), ""},
 		{"that is not yet in force", issuer.Token(claims("nbf", in(10*time.Minute))), ""},
@@ -157,6 +159,26 @@ func TestKeysAreRotated(t *testing.T) {
 	clock.Advance(61 * time.Minute)
 	if err := known(issuer.TokenOf(issuer.OldKey(), claims("jti", "2"))); !errors.Is(err, access.ErrUnknown) {
 		t.Errorf("an hour after the key was withdrawn: %v, want ErrUnknown", err)
+	}
+}
+
+// TestANewKeyIsNotTakenForAForgedOne: somebody has the issuer asked just before it
+// has a new key, so that it may not be asked again for a moment.
+func TestANewKeyIsNotTakenForAForgedOne(t *testing.T) {
+	clock := &vaulttest.Clock{}
+	p, issuer := jwtPolicy(t, clock)
+	forged := vaulttest.NewIssuer(t, clock.Now).Token(claims("iss", issuer.URL))
+	if _, err := p.Authenticate(t.Context(), bearer(forged)); !errors.Is(err, access.ErrUnknown) {
+		t.Fatalf("a forged token: %v, want ErrUnknown", err)
+	}
+	issuer.AddKey()
+	good := issuer.Token(claims())
+	if _, err := p.Authenticate(t.Context(), bearer(good)); !errors.Is(err, access.ErrUnavailable) {
+		t.Errorf("a token of the new key: %v, want ErrUnavailable: its caller calls again", err)
+	}
+	clock.Advance(11 * time.Second)
+	if _, err := p.Authenticate(t.Context(), bearer(good)); err != nil {
+		t.Errorf("a moment later: %v", err)
 	}
 }
 

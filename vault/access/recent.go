@@ -49,7 +49,8 @@ func (r *recent[V]) get(token secret.String) (V, bool) {
 
 // keep remembers a value until the token ends, but no longer than recentTime.
 func (r *recent[V]) keep(token secret.String, value V, end time.Time) {
-	if latest := r.now().Add(recentTime); end.After(latest) {
+	// By the wall clock: the monotonic one stands still while the machine sleeps.
+	if latest := r.now().Round(0).Add(recentTime); end.After(latest) {
 		end = latest
 	}
 	r.mu.Lock()

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
-
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -67,25 +65,10 @@ func (u *users) subject(ctx context.Context, token secret.String) (string, error
 	if verified.Issuer != u.config.Issuer || !slices.Contains(verified.Audience, u.config.Audience) {
 		return "", fmt.Errorf("%w: it is of issuer %q for audience %q", ErrSubjectToken, verified.Issuer, verified.Audience)
 	}
-	subject, err := u.claim(verified)
+	subject, err := verified.claims.Subject(u.config.Claim)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrSubjectToken, err)
 	}
 	u.known.keep(token, subject, verified.Expiry)
-	return subject, nil
-}
-
-func (u *users) claim(token *oidc.IDToken) (string, error) {
-	claims := map[string]any{}
-	if err := token.Claims(&claims); err != nil {
-		return "", fmt.Errorf("%w: its claims cannot be read", ErrSubjectToken)
-	}
-	if u.config.Claim == "email" && claims["email_verified"] != true {
-		return "", fmt.Errorf("%w: its email address is not verified", ErrSubjectToken)
-	}
-	subject, ok := claims[u.config.Claim].(string)
-	if !ok || subject == "" {
-		return "", fmt.Errorf("%w: it has no text in the claim %s", ErrSubjectToken, u.config.Claim)
-	}
 	return subject, nil
 }

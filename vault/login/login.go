@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/tokenvault/tokenvault/vault/claims"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -106,17 +107,13 @@ func (p *RelyingParty) Subject(ctx context.Context, code secret.String, nonce st
 }
 
 func (p *RelyingParty) subjectOf(id *oidc.IDToken) (string, error) {
-	var claims map[string]any
-	if err := id.Claims(&claims); err != nil {
-		return "", fmt.Errorf("read the claims of an ID token: %w", brief(err))
+	said, err := claims.Of(id)
+	if err != nil {
+		return "", brief(err)
 	}
-	name := p.config.SubjectClaim
-	subject, ok := claims[name].(string)
-	if !ok || subject == "" {
-		return "", fmt.Errorf("the ID token has no claim %q that is a text: see subject_claim and scopes", name)
-	}
-	if name == "email" && claims["email_verified"] != true {
-		return "", errors.New("the issuer does not say that the email is verified (email_verified), so anybody may have written it there")
+	subject, err := said.Subject(p.config.SubjectClaim)
+	if err != nil {
+		return "", fmt.Errorf("%w: see subject_claim and scopes", brief(err))
 	}
 	return subject, nil
 }

@@ -30,6 +30,9 @@ func (r *reader) access(f file) access.Config {
 				r.fail([]string{"callers", strconv.Itoa(i), shown.key}, "needs tls: {client_ca_file: ...}, which says whose client certificates are believed")
 			}
 		}
+		if t := f.SubjectTokens; rule.JWT != nil && t != nil && rule.JWT.Issuer == t.Issuer && rule.JWT.Audience == t.Audience {
+			r.warn([]string{"callers", strconv.Itoa(i), "jwt", "audience"}, "is that of subject_tokens, too: the caller's own token passes for a user's; give each its own")
+		}
 		if rule.NeedsSubjectToken && f.SubjectTokens == nil {
 			r.fail([]string{"callers", strconv.Itoa(i), "require_subject_token"}, "needs subject_tokens: {issuer: ..., audience: ...}, which says whose tokens are meant")
 		}

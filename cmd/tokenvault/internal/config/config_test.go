@@ -350,6 +350,17 @@ func TestCallersAreKnownByWhatTheyShow(t *testing.T) {
 	}
 }
 
+func TestACallersTokenThatPassesForAUsersIsWarnedOf(t *testing.T) {
+	text := strings.Replace(good, "    token_sha256: ", "    jwt: {issuer: https://login.example.com, audience: app, subject: mcp}\n    token_sha256: ", 1) + "subject_tokens: {issuer: https://login.example.com, audience: app}\n"
+	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], ":15: callers.0.jwt.audience: is that of subject_tokens, too") {
+		t.Errorf("warnings = %q", c.Warnings)
+	}
+}
+
 func TestARuleThatMeansNothingIsWarnedOf(t *testing.T) {
 	text := strings.Replace(good, "rpcs: [Get*]", "rpcs: [Connect]\n    require_subject_token: true", 1) + "subject_tokens: {issuer: https://login.example, audience: app}\n"
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
