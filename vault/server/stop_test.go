@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -129,5 +130,21 @@ func waitForUnavailable(t *testing.T, conn *grpc.ClientConn) {
 		default:
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhoWaitsForAChangeDoesNotKeepTheServerFromStopping(t *testing.T) {
+	stopping, stop := context.WithCancel(t.Context())
+	g := guard{
+		listener: gatewayListener, calls: newUnderway(), stopping: stopping, report: reporter{log: slog.New(slog.DiscardHandler)},
+		methods: map[string]method{"/portal/Wait": {name: "Wait", who: anyone, gateway: true, waits: true}},
+	}
+	stop()
+	waited := func(ctx context.Context, _ any) (any, error) {
+		<-ctx.Done()
+		return "answer", nil
+	}
+	if resp, err := g.unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/portal/Wait"}, waited); resp != "answer" || err != nil {
+		t.Errorf("who waited got %v, %v", resp, err)
 	}
 }
