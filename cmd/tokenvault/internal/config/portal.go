@@ -53,5 +53,8 @@ func (r *reader) portal(f filePortal, c *Config) *vault.PortalScope {
 			scope.Providers = append(scope.Providers, name)
 		}
 	}
+	if c.Binding != vault.BindingLogin {
+		return nil
+	}
 	return scope
 }
