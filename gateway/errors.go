@@ -66,7 +66,7 @@ func errorPage(st *status.Status) page {
 		text = "Something went wrong on our side. Please try again in a moment."
 	}
 	if reason := reasonOf(st); reason != "" {
-		return page{Title: errorTitle(reason), Text: append([]string{st.Message()}, nextStep(reason)...), Failed: true}
+		return page{Title: errorTitle(reason), Text: append([]string{messageOf(st)}, nextStep(reason)...), Failed: reason != "SESSION_USED"}
 	}
 	return page{Title: title, Text: []string{text}, Failed: true}
 }
@@ -79,6 +79,14 @@ func reasonOf(st *status.Status) string {
 		}
 	}
 	return ""
+}
+
+// messageOf is the engine's message, but where it is for those who run the service.
+func messageOf(st *status.Status) string {
+	if reasonOf(st) == "PROVIDER_MISCONFIGURED" {
+		return "The provider does not take requests from here at the moment. Nothing was changed. The people who run this service have to see to it."
+	}
+	return st.Message()
 }
 
 // nextStep is what a person at a browser can do besides what the message says.

@@ -60,7 +60,7 @@ func (p pages) write(w http.ResponseWriter, code int, data page) {
 }
 
 func connectedPage(provider, account string) page {
-	text := fmt.Sprintf("The account %q is now connected.", account)
+	text := fmt.Sprintf("The account “%s” is now connected.", account)
 	if account == "" {
 		text = fmt.Sprintf("Your %s account is now connected.", provider)
 	}

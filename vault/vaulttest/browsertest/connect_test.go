@@ -69,6 +69,7 @@ func TestAPersonConnectsAnAccount(t *testing.T) {
 	tab.Choose(gracesAccount)
 	tab.Press("Allow")
 	tab.See(connected)
+	tab.Read("The account “" + gracesAccount + "” is now connected.")
 	tab.Inspect("connected")
 	wantAccount(t, s, "alice", gracesAccount)
 }
@@ -217,6 +218,9 @@ func TestAProviderThatFails(t *testing.T) {
 			tab.Press("Allow")
 			tab.See(row.heading)
 			tab.Inspect(row.page)
+			if text := tab.Text(); strings.Contains(text, "client_id") {
+				t.Errorf("the page is for those who run the vault:\n%s", text)
+			}
 		})
 	}
 }
