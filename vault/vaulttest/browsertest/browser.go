@@ -57,13 +57,14 @@ type Tab struct {
 	chromium *Chromium
 	ctx      context.Context
 	look     look
+	scripts  bool
 	complaints
 }
 
 // Open opens an address in a new tab.
 func (b *Browser) Open(url string) *Tab {
 	b.t.Helper()
-	tab := &Tab{t: b.t, chromium: b.chromium, look: b.look}
+	tab := &Tab{t: b.t, chromium: b.chromium, look: b.look, scripts: b.scripts}
 	var cancel context.CancelFunc
 	tab.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithNewWindow(true), chromedp.WithListener(tab.listen))
 	b.t.Cleanup(func() {
@@ -79,7 +80,7 @@ func (b *Browser) Open(url string) *Tab {
 	}
 	tab.do("prepare a tab",
 		call(audits.Enable, cdp.Empty{}),
-		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !b.scripts}),
+		runScripts(b.scripts),
 		b.look.set(),
 	)
 	tab.Visit(url)
@@ -92,6 +93,10 @@ func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void
 		_, err := cdp.Call(ctx, t, c, params)
 		return err
 	})
+}
+
+func runScripts(yes bool) chromedp.Action[chromedp.Void] {
+	return call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !yes})
 }
 
 func (tab *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {

@@ -53,6 +53,7 @@ func (l look) set() chromedp.Action[chromedp.Void] {
 func (tab *Tab) Inspect(name string) {
 	tab.t.Helper()
 	tab.checkComplaints()
+	tab.do("let axe-core run", runScripts(true)) // those of the page have had their chance
 	world := run(tab, "load axe-core", tab.loadAxe)
 	for _, l := range looks() {
 		tab.do("look at it "+l.name, l.set())
@@ -66,7 +67,7 @@ func (tab *Tab) Inspect(name string) {
 			tab.save(filepath.Join(tab.chromium.Screenshots, name+"-"+l.name+".png"))
 		}
 	}
-	tab.do("look as before", tab.look.set())
+	tab.do("look as before", tab.look.set(), runScripts(tab.scripts))
 }
 
 // axePath leads from this package to axe-core.
