@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -21,7 +22,7 @@ const stepLimit = time.Minute
 type Browser struct {
 	t        testing.TB
 	chromium *Chromium
-	ctx      context.Context
+	id       cdp.BrowserContextID
 	scripts  bool
 	look     look
 }
@@ -29,13 +30,17 @@ type Browser struct {
 // NewBrowser returns a browser for the length of the test.
 func (c *Chromium) NewBrowser(t testing.TB) *Browser {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	b := &Browser{t: t, chromium: c, ctx: ctx, scripts: true, look: laptop()}
-	if err := chromedp.Do(ctx); err != nil {
+	made, err := chromedp.CallBrowser(c.ctx, target.CreateBrowserContext, target.CreateBrowserContextParams{})
+	if err != nil {
 		t.Fatalf("browsertest: new browser: %v", err)
 	}
-	return b
+	t.Cleanup(func() {
+		_, err := chromedp.CallBrowser(c.ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: made.BrowserContextID})
+		if err != nil {
+			t.Errorf("browsertest: end a browser: %v", err)
+		}
+	})
+	return &Browser{t: t, chromium: c, id: made.BrowserContextID, scripts: true, look: laptop()}
 }
 
 // WithoutScripts has the tabs that are opened from now on run no JavaScript.
@@ -66,7 +71,7 @@ func (b *Browser) Open(url string) *Tab {
 	b.t.Helper()
 	tab := &Tab{t: b.t, chromium: b.chromium, look: b.look, scripts: b.scripts}
 	var cancel context.CancelFunc
-	tab.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithNewWindow(true), chromedp.WithListener(tab.listen))
+	tab.ctx, cancel = chromedp.NewContext(b.chromium.ctx, chromedp.WithExistingBrowserContext(b.id), chromedp.WithNewWindow(true), chromedp.WithListener(tab.listen))
 	b.t.Cleanup(func() {
 		tab.checkComplaints()
 		if b.t.Failed() {
