@@ -35,7 +35,7 @@ func (c *Chromium) NewBrowser(t testing.TB) *Browser {
 		t.Fatalf("browsertest: new browser: %v", err)
 	}
 	t.Cleanup(func() {
-		_, err := chromedp.CallBrowser(c.ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: made.BrowserContextID})
+		_, err := chromedp.CallBrowser(c.ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams(made))
 		if err != nil {
 			t.Errorf("browsertest: end a browser: %v", err)
 		}
