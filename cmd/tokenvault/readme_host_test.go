@@ -137,7 +137,7 @@ func TestTheREADMEsHostApplicationWorks(t *testing.T) {
 
 func TestTheREADMEsCommandsForHostApplicationsWork(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl here to run the README's commands with")
+		t.Fatal("the README's commands need curl: run make test, or install it")
 	}
 	s, _ := newHost(t)
 	var blocks []string
