@@ -56,7 +56,8 @@ const (
 	SessionUsed        Reason = "SESSION_USED"
 	// SessionWrongSubject: the flow was begun for somebody else.
 	SessionWrongSubject Reason = "SESSION_WRONG_SUBJECT"
-	// SignInFailed: the operator's OpenID provider has not told who it is.
+	// SignInFailed: the operator's OpenID provider has not told who it is, or those
+	// whom it knows are of another tenant than the caller.
 	SignInFailed Reason = "SIGN_IN_FAILED"
 	// SignInRequired: nobody is signed in in the portal, or not any more.
 	SignInRequired Reason = "SIGN_IN_REQUIRED"

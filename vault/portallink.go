@@ -21,7 +21,7 @@ const PortalPath = "/portal"
 // PortalLinkLifetime is how long a link to the portal works.
 const PortalLinkLifetime = 5 * time.Minute
 
-// PortalScope is what the portal shows to a person.
+// PortalScope is what a link to the portal shows to a person.
 type PortalScope struct {
 	Tenant string
 	// Providers are those that they may connect. Empty: none.
@@ -49,6 +49,9 @@ type PortalLink struct {
 // CreatePortalLink makes a link that opens the portal once, for one person.
 func (v *Vault) CreatePortalLink(ctx context.Context, r PortalLinkRequest) (PortalLink, error) {
 	if err := checkSubject(r.Subject); err != nil {
+		return PortalLink{}, err
+	}
+	if err := v.checkTenant(r.Scope.Tenant); err != nil {
 		return PortalLink{}, err
 	}
 	if r.ReturnURL != "" && !v.returnTo.allows(r.ReturnURL) {
@@ -146,14 +149,14 @@ func (v *Vault) OpenPortal(ctx context.Context, r OpenPortalRequest) (PortalOpen
 	if err != nil {
 		return opening, err
 	}
-	opening.SignInCookie, err = v.signIn(ctx, &storagev1.SignIn{Subject: link.GetSubject(), Portal: link.PortalLink, ByLinkAlone: true}, r.SignInCookie, used)
+	opening.SignInCookie, err = v.signIn(ctx, &storagev1.SignIn{Tenant: link.GetTenant(), Subject: link.GetSubject(), Portal: link.PortalLink, ByLinkAlone: true}, r.SignInCookie, used)
 	return opening, orLinkUsed(err)
 }
 
 // openPortalAtIssuer sends the browser to the OpenID provider. With a link, only the
 // person it is for gets further.
 func (v *Vault) openPortalAtIssuer(ctx context.Context, r OpenPortalRequest, link *storedPortalLink) (PortalOpening, error) {
-	if v.binding != BindingLogin || link == nil && v.portal == nil {
+	if v.binding != BindingLogin || link == nil && len(v.portal) == 0 {
 		return PortalOpening{}, errSignInRequired()
 	}
 	opening := PortalOpening{FlowCookie: r.FlowCookie}
@@ -248,8 +251,8 @@ func (v *Vault) person(s *storedSignIn) (Person, bool) {
 	switch link := s.GetPortal(); {
 	case link != nil:
 		p.Tenant, p.ReturnURL, p.providers = link.GetTenant(), link.GetReturnUrl(), link.GetProviders()
-	case v.portal != nil:
-		p.Tenant, p.providers = v.portal.Tenant, v.portal.Providers
+	case len(v.portal) > 0:
+		p.Tenant, p.providers = s.GetTenant(), v.portal
 	default:
 		return Person{}, false
 	}
@@ -268,10 +271,10 @@ func errSignInRequired() *Error {
 	return &Error{Reason: SignInRequired, Message: "Nobody is signed in here, or not any more. Go back to your program and open your connections from there."}
 }
 
-func errPortalOfAnother(link *storagev1.PortalLink, subject string) *Error {
+func errPortalOfAnother(link *storagev1.PortalLink, s *storagev1.SignIn) *Error {
 	return &Error{
 		Reason:  SessionWrongSubject,
 		Message: "This link shows the connections of somebody else than the person who has signed in. Nothing was changed. Ask for a link of your own.",
-		Err:     fmt.Errorf("the link is for %q of tenant %q, and %q has signed in", link.GetSubject(), link.GetTenant(), subject),
+		Err:     fmt.Errorf("the link is for %q of tenant %q, and %q of tenant %q has signed in", link.GetSubject(), link.GetTenant(), s.GetSubject(), s.GetTenant()),
 	}
 }

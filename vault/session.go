@@ -180,6 +180,11 @@ func (v *Vault) checkConnect(p *provider.Provider, r ConnectRequest) (*provider.
 				p.DisplayName(), r.Grant.name(), strings.Join(append(p.Definition().GrantTypes(), string(r.Grant.name())), ", ")),
 		}
 	}
+	if r.Grant == AuthorizationCode {
+		if err := v.checkTenant(r.Key.Tenant); err != nil {
+			return nil, err
+		}
+	}
 	if err := checkScopes(InvalidScopes, "scopes", r.Scopes); err != nil {
 		return nil, err
 	}

@@ -76,6 +76,7 @@ type newLogin struct {
 // newLogin returns a sign-in that leads back to a path of the gateway.
 func (v *Vault) newLogin(returnTo string, flowCookie secret.String) newLogin {
 	return newLogin{state: newRandomID(), Login: &storagev1.Login{
+		Tenant:       v.tenant,
 		ReturnTo:     returnTo,
 		Nonce:        newRandomID(),
 		CodeVerifier: provider.NewVerifier().Reveal(),
@@ -118,10 +119,11 @@ func (v *Vault) FinishSignIn(ctx context.Context, r SignInRequest) (SignIn, erro
 	if err != nil {
 		return SignIn{}, errSignInFailed("Signing in did not work. Nothing was changed. Open the link again, and tell the operator of this vault if it stays so.", err)
 	}
-	if link := login.GetPortal(); link != nil && link.GetSubject() != subject {
-		return SignIn{}, errPortalOfAnother(link, subject)
+	s := &storagev1.SignIn{Tenant: login.GetTenant(), Subject: subject, Portal: login.GetPortal()}
+	if link := s.GetPortal(); link != nil && (link.GetTenant() != s.GetTenant() || link.GetSubject() != subject) {
+		return SignIn{}, errPortalOfAnother(link, s)
 	}
-	cookie, err := v.signIn(ctx, &storagev1.SignIn{Subject: subject, Portal: login.GetPortal()}, r.SignInCookie)
+	cookie, err := v.signIn(ctx, s, r.SignInCookie)
 	return SignIn{Subject: subject, Cookie: cookie, Location: v.publicURL + login.GetReturnTo()}, err
 }
 
@@ -214,7 +216,18 @@ func (v *Vault) signedIn(ctx context.Context, cookie secret.String, need time.Du
 
 // isProven reports whether the OpenID provider has said who it is, where that matters.
 func (v *Vault) isProven(s *storedSignIn) bool {
-	return s != nil && (v.binding != BindingLogin || !s.GetByLinkAlone())
+	return s != nil && (v.binding != BindingLogin || !s.GetByLinkAlone() && s.GetTenant() == v.tenant)
+}
+
+// checkTenant refuses to begin what a person of that tenant would have to sign in for,
+// where nobody of it can. It is only about links: a grant without a browser has no
+// sign-in.
+func (v *Vault) checkTenant(tenant string) error {
+	if v.binding != BindingLogin || tenant == v.tenant {
+		return nil
+	}
+	return errSignInFailed("Nobody of this caller's tenant can sign in here, so there is no link for them. The people who sign in (binding: login) belong to another tenant; "+
+		"the operator can look at login.tenant, and at the caller's tenant.", nil)
 }
 
 // personBefore returns who opens a link. Nil: nobody is signed in. With
@@ -259,18 +272,18 @@ func (v *Vault) checkPerson(s *storagev1.Session, signedIn *storedSignIn) error 
 		if p, ok := v.person(signedIn); ok && p.Tenant == key.Tenant && p.Subject == key.Subject && p.MayUse(key.Provider) {
 			return nil
 		}
-	case v.binding != BindingLogin || v.isProven(signedIn) && signedIn.GetSubject() == key.Subject:
+	case v.binding != BindingLogin || v.isProven(signedIn) && signedIn.GetTenant() == key.Tenant && signedIn.GetSubject() == key.Subject:
 		return nil
 	}
 	who := "nobody"
 	if signedIn != nil {
-		who = fmt.Sprintf("%q", signedIn.GetSubject())
+		who = fmt.Sprintf("%q of tenant %q", signedIn.GetSubject(), signedIn.GetTenant())
 	}
 	return &Error{
 		Reason: SessionWrongSubject,
 		Message: "This link is to connect an account for somebody else than the person who is signed in here. Nothing was connected. " +
 			"If it is meant for you, open the link again and sign in as yourself. If you did not ask for it, somebody may be trying to get at your account: close this window.",
-		Err: fmt.Errorf("the flow was begun for %q, and %s is signed in", key.Subject, who),
+		Err: fmt.Errorf("the flow was begun for %q of tenant %q, and %s is signed in", key.Subject, key.Tenant, who),
 	}
 }
 

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,8 @@ const (
 	BindingConfirm Binding = "confirm"
 	// BindingLogin: the gateway signs the person in with the operator's OpenID
 	// provider, before they leave for the provider, and looks who is signed in
-	// when they are back. Subjects are what that provider calls people, then, in
-	// every tenant.
+	// when they are back. Subjects are what that provider calls people, then, and
+	// they are people of one tenant: those of others connect nothing.
 	BindingLogin Binding = "login"
 	// BindingLink: whoever has the link may finish the flow. It is for
 	// development.
@@ -52,12 +53,15 @@ type Config struct {
 	Binding Binding
 	// Identity signs people in. BindingLogin needs it.
 	Identity IdentityProvider
+	// IdentityTenant is the tenant of the people whom Identity signs in: a subject of
+	// another tenant is somebody else, whatever the name. Empty: [DefaultTenant].
+	IdentityTenant string
 	// ConsentPage has a page say whose account is to be connected before a browser
 	// leaves for the provider.
 	ConsentPage bool
-	// Portal is what the portal shows to people who sign in with Identity without a
-	// link of a host application. Nil: nothing.
-	Portal *PortalScope
+	// Portal are the providers that the portal shows to people who sign in with
+	// Identity without a link of a host application. Empty: they see nothing.
+	Portal []string
 	// Logger gets one line for each event worth an audit. Nil: none.
 	Logger *slog.Logger
 	// Now is the clock. Nil: time.Now.
@@ -74,8 +78,9 @@ type Vault struct {
 	publicURL string
 	binding   Binding
 	identity  IdentityProvider
-	asks      bool // Config.ConsentPage
-	portal    *PortalScope
+	tenant    string // Config.IdentityTenant
+	asks      bool   // Config.ConsentPage
+	portal    []string
 	waiting   atomic.Int64 // calls of WaitPortal
 	log       *slog.Logger
 	now       func() time.Time
@@ -109,6 +114,7 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		publicURL: c.PublicURL,
 		binding:   c.Binding,
 		identity:  c.Identity,
+		tenant:    cmp.Or(c.IdentityTenant, DefaultTenant),
 		asks:      c.ConsentPage,
 		portal:    c.Portal,
 		log:       c.Logger,

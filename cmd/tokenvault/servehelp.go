@@ -20,6 +20,7 @@ secrets are references, env:NAME or file:PATH.
     client_secret: env:LOGIN_CLIENT_SECRET
     subject_claim: sub                      # the claim that is the subject of Connect
     scopes: [openid]
+    tenant: default                         # whose people they are: links of other tenants are not for them
   consent_page: false                       # true: a page says whose account it is before the provider is asked
   return_urls: ["https://app.example.com/connected"]  # exact, or one trailing *; on 127.0.0.1 without a port: any
   portal:                                   # where people see their connections: tokenvault portal --help
@@ -27,7 +28,6 @@ secrets are references, env:NAME or file:PATH.
     logo: logo.svg                          # PNG, JPEG, GIF, WebP or SVG
     accent_color: "#1f5fbf"
     providers: ["*"]                        # for people who sign in there without a link; with binding: login
-    tenant: default                         # whose connections those are
   providers:
     mailchimp:                              # a template of the built-in catalogue
       client_id: "123456"

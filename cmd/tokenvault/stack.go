@@ -66,7 +66,7 @@ func newStack(ctx context.Context, c *config.Config, log *slog.Logger) (_ *stack
 	}
 	s.vault, err = vault.New(ctx, vault.Config{
 		Store: s.store, Keyring: keys, Providers: providers, PublicURL: c.PublicURL,
-		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Identity: identityProvider(c), ConsentPage: c.ConsentPage, Portal: c.Portal, Logger: log,
+		ReturnURLs: c.ReturnURLs, Binding: c.Binding, Identity: identityProvider(c), IdentityTenant: c.LoginTenant, ConsentPage: c.ConsentPage, Portal: c.Portal, Logger: log,
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (s *stack) addGateway(ctx context.Context, c *config.Config, log *slog.Logg
 	handler, err := gateway.New(ctx, gateway.Config{
 		Conn: s.inside, PublicURL: c.PublicURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
 		SignInCookieKey: server.SignInCookieKey, SignInLifetime: vault.SignInLifetime,
-		PortalSignIn: c.Portal != nil, Brand: c.Brand,
+		PortalSignIn: len(c.Portal) > 0, Brand: c.Brand,
 		ClientAddressKey: server.ClientAddressKey, TrustedProxies: c.TrustedProxies, Logger: log,
 	})
 	if err != nil {

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
@@ -113,6 +116,67 @@ func TestALinkInAnotherPersonsBrowser(t *testing.T) {
 		}
 		credentials(t, s, "alice", "acme")
 	})
+}
+
+func TestTheSameNameInAnotherTenantIsAnotherPerson(t *testing.T) {
+	rule, token := otherTenant()
+	s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule}})
+	other := tokenvaultv1.NewVaultServiceClient(s.Dial(token))
+	begun, err := other.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	portal := portalLink(t, other, "alice")
+	issuer := vaulttest.NewIssuer(t, nil)
+	issuer.SignInAs("alice", nil) // of the default tenant
+	s.Rebind(vault.BindingLogin, issuer)
+	other = tokenvaultv1.NewVaultServiceClient(s.Dial(token))
+
+	browser := s.NewBrowser()
+	if code, page := approve(t, s, browser, linkFor(t, s, "alice", "").GetConnectUrl()); code != http.StatusOK {
+		t.Fatalf("her own link ended at %d:\n%s", code, page)
+	}
+	if code, page := open(t, s, browser, begun.GetConnectUrl()); code != http.StatusForbidden || !strings.Contains(page, "This link is for somebody else") {
+		t.Errorf("the other tenant's link ended at %d:\n%s", code, page)
+	}
+	v := newVisitor(t, s)
+	v.get(portal)
+	v.press("open-submit")
+	v.get(v.sentOn())
+	v.want(http.StatusForbidden, "Nothing was changed")
+
+	_, err = other.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme"})
+	wantError(t, err, codes.FailedPrecondition, "SIGN_IN_FAILED")
+	_, err = other.CreatePortalSession(t.Context(), &tokenvaultv1.CreatePortalSessionRequest{Subject: "alice"})
+	wantError(t, err, codes.FailedPrecondition, "SIGN_IN_FAILED")
+	_, err = other.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme"})
+	wantError(t, err, codes.NotFound, "NOT_CONNECTED")
+	// Where nobody signs in, there is nobody to mix up.
+	if _, err = other.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme", Grant: tokenvaultv1.ConnectGrant_CONNECT_GRANT_CLIENT_CREDENTIALS}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheOperatorSaysWhoseTenantPeopleSignInTo(t *testing.T) {
+	issuer := vaulttest.NewIssuer(t, nil)
+	issuer.SignInAs("alice", nil)
+	rule, token := otherTenant()
+	s := vaulttest.New(t, vaulttest.Config{
+		Binding: vault.BindingLogin, Issuer: issuer, IdentityTenant: "other", Rules: []access.Rule{rule}, Portal: []string{"acme"},
+	})
+	_, err := s.Client.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme"})
+	wantError(t, err, codes.FailedPrecondition, "SIGN_IN_FAILED")
+	other := tokenvaultv1.NewVaultServiceClient(s.Dial(token))
+	begun, err := other.Connect(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "alice", Provider: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVisitor(t, s)
+	if code, page := approve(t, s, v.client, begun.GetConnectUrl()); code != http.StatusOK {
+		t.Errorf("the browser ended at %d:\n%s", code, page)
+	}
+	v.get("/portal")
+	v.want(http.StatusOK, "Signed in as alice", "Ada Lovelace")
 }
 
 func TestWhoeverComesBackMustStillBeSignedIn(t *testing.T) {

@@ -531,7 +531,7 @@ func TestAFlowOfThePortalEndsInTheBrowserOfItsPersonAlone(t *testing.T) {
 func TestThePortalBehindTheOperatorsSignIn(t *testing.T) {
 	issuer := vaulttest.NewIssuer(t, nil)
 	s := vaulttest.New(t, vaulttest.Config{
-		Binding: vault.BindingLogin, Issuer: issuer, Audit: true, Portal: &vault.PortalScope{Tenant: vault.DefaultTenant, Providers: []string{"acme"}},
+		Binding: vault.BindingLogin, Issuer: issuer, Audit: true, Portal: []string{"acme"},
 	})
 	issuer.SignInAs("alice", nil)
 	v := newVisitor(t, s)

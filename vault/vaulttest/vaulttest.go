@@ -57,9 +57,10 @@ type Config struct {
 	Binding vault.Binding
 	// Issuer signs people in, for vault.BindingLogin. Nil: nobody does.
 	Issuer *Issuer
-	// Portal is vault.Config's, and Brand the gateway's.
-	Portal *vault.PortalScope
-	Brand  brand.Brand
+	// IdentityTenant and Portal are vault.Config's, and Brand the gateway's.
+	IdentityTenant string
+	Portal         []string
+	Brand          brand.Brand
 	// ConsentPage is vault.Config's.
 	ConsentPage bool
 	// TokenLifetime is the life of the standard provider's access tokens. 0:
@@ -256,7 +257,8 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	fatal(err)
 	s.Vault, err = vault.New(s.t.Context(), vault.Config{
 		Store: db, Keyring: keys, Providers: s.providers(), PublicURL: s.GatewayURL, ReturnURLs: s.config.ReturnURLs,
-		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Identity: s.identity(), ConsentPage: s.config.ConsentPage, Portal: s.config.Portal, Logger: log, Now: s.Clock.Now,
+		Binding: cmp.Or(s.config.Binding, vault.BindingLink), Identity: s.identity(), IdentityTenant: s.config.IdentityTenant,
+		ConsentPage: s.config.ConsentPage, Portal: s.config.Portal, Logger: log, Now: s.Clock.Now,
 	})
 	fatal(err)
 	policy, err := access.NewPolicy(access.Config{
@@ -300,7 +302,7 @@ func (s *Stack) newGateway(inside *grpc.ClientConn, log *slog.Logger) (http.Hand
 	c := gateway.Config{
 		Conn: inside, PublicURL: s.GatewayURL, FlowCookieKey: server.FlowCookieKey, FlowLifetime: vault.SessionLifetime,
 		SignInCookieKey: server.SignInCookieKey, SignInLifetime: vault.SignInLifetime,
-		PortalSignIn: s.config.Portal != nil, Brand: s.config.Brand,
+		PortalSignIn: len(s.config.Portal) > 0, Brand: s.config.Brand,
 		ClientAddressKey: server.ClientAddressKey, TrustedProxies: s.config.TrustedProxies,
 		BrowserRate: s.config.BrowserRate, BrowserBurst: s.config.BrowserBurst, Logger: log,
 	}

@@ -56,7 +56,8 @@ type VaultServiceClient interface {
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
 	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
-	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
+	// keys), SIGN_IN_FAILED (binding: login, and the people who sign in are those of
+	// another tenant than the caller's), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(ctx context.Context, in *ConnectRequest, opts ...grpc.CallOption) (*ConnectResponse, error)
 	// ConfirmConnection finishes a flow where the vault binds flows by confirmation
@@ -142,7 +143,8 @@ type VaultServiceClient interface {
 	// browser to it at once: whoever opens the link is taken for that subject, except
 	// where people sign in with the operator's OpenID provider (binding: login).
 	//
-	// Errors: INVALID_ARGUMENT (names the field), CALLER_FORBIDDEN.
+	// Errors: INVALID_ARGUMENT (names the field), SIGN_IN_FAILED (as of Connect),
+	// CALLER_FORBIDDEN.
 	CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error)
 }
 
@@ -290,7 +292,8 @@ type VaultServiceServer interface {
 	//
 	// Errors: PROVIDER_UNKNOWN, INVALID_ARGUMENT (names the field),
 	// GRANT_NOT_SUPPORTED (the provider does not know that grant, or only API
-	// keys), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
+	// keys), SIGN_IN_FAILED (binding: login, and the people who sign in are those of
+	// another tenant than the caller's), PROVIDER_UNAVAILABLE and PROVIDER_MISCONFIGURED (grants that ask the
 	// provider at once), CALLER_FORBIDDEN.
 	Connect(context.Context, *ConnectRequest) (*ConnectResponse, error)
 	// ConfirmConnection finishes a flow where the vault binds flows by confirmation
@@ -376,7 +379,8 @@ type VaultServiceServer interface {
 	// browser to it at once: whoever opens the link is taken for that subject, except
 	// where people sign in with the operator's OpenID provider (binding: login).
 	//
-	// Errors: INVALID_ARGUMENT (names the field), CALLER_FORBIDDEN.
+	// Errors: INVALID_ARGUMENT (names the field), SIGN_IN_FAILED (as of Connect),
+	// CALLER_FORBIDDEN.
 	CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }

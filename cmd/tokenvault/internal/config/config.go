@@ -36,10 +36,12 @@ type Config struct {
 	MasterKeySource string
 	Binding         vault.Binding
 	// Login is who signs people in. Nil: nobody does.
-	Login       *login.Config
+	Login *login.Config
+	// LoginTenant is the tenant of those people.
+	LoginTenant string
 	ConsentPage bool
-	// Portal is what people see who sign in without a link. Nil: nothing.
-	Portal     *vault.PortalScope
+	// Portal are the providers that people see who sign in without a link.
+	Portal     []string
 	Brand      brand.Brand
 	ReturnURLs []string
 	// TrustedProxies are believed where a request came from.

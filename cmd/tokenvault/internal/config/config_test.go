@@ -120,6 +120,31 @@ func TestPeopleSignInWhereTheConfigurationSays(t *testing.T) {
 	}
 }
 
+func TestPeopleWhoSignInBelongToATenant(t *testing.T) {
+	const signIn = "binding: login\nlogin: {issuer: https://id.example.com, client_id: x, client_secret: env:SECRET}"
+	for _, row := range []struct {
+		name, login, caller string
+		tenant, warning     string
+	}{
+		{"the one that is there anyhow", signIn, "rpcs: [Connect]", "default", ""},
+		{"one that the operator names", strings.Replace(signIn, "{", "{tenant: acme, ", 1), "tenant: acme\n    rpcs: [Connect]", "acme", ""},
+		{"a caller of another", signIn, "tenant: acme\n    rpcs: [Connect]", "default", ":17: callers.0.tenant: the people who sign in are those of tenant default"},
+		{"a caller of another that only reads", signIn, "tenant: acme\n    rpcs: [GetCredentials]", "default", ""},
+		{"a caller without a tenant", strings.Replace(signIn, "{", "{tenant: acme, ", 1), "rpcs: [\"*\"]", "acme", "callers.0.tenant: the people who sign in are those of tenant acme"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := strings.NewReplacer("binding: link", row.login, "rpcs: [Get*]", row.caller).Replace(good)
+			c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if warnings := strings.Join(c.Warnings, "\n"); c.LoginTenant != row.tenant || (warnings == "") != (row.warning == "") || !strings.Contains(warnings, row.warning) {
+				t.Errorf("tenant %q, warnings %q; want %q and %q", c.LoginTenant, warnings, row.tenant, row.warning)
+			}
+		})
+	}
+}
+
 func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())

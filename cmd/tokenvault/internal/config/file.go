@@ -26,6 +26,7 @@ type file struct {
 	Callers    []fileCaller            `yaml:"callers"`
 	// SubjectTokens are the tokens of users.
 	SubjectTokens *struct {
+		Tenant   string `yaml:"tenant"`
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
 		Claim    string `yaml:"claim"`
@@ -47,11 +48,11 @@ type filePortal struct {
 	Name        string   `yaml:"name"`
 	Logo        string   `yaml:"logo"`
 	AccentColor string   `yaml:"accent_color"`
-	Tenant      string   `yaml:"tenant"`
 	Providers   []string `yaml:"providers"`
 }
 
 type fileLogin struct {
+	Tenant       string   `yaml:"tenant"`
 	Issuer       string   `yaml:"issuer"`
 	ClientID     string   `yaml:"client_id"`
 	ClientSecret string   `yaml:"client_secret"`

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/login"
 )
 
@@ -25,9 +28,26 @@ func (r *reader) login(f *fileLogin, c *Config) *login.Config {
 	if f.Scopes != nil && !slices.Contains(f.Scopes, "openid") {
 		r.fail([]string{"login", "scopes"}, "must have openid among them")
 	}
+	c.LoginTenant = cmp.Or(f.Tenant, vault.DefaultTenant)
 	clientSecret, _ := r.secret([]string{"login", "client_secret"}, f.ClientSecret)
 	return &login.Config{
 		Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: clientSecret, RedirectURL: vault.LoginRedirectURL(c.PublicURL),
 		SubjectClaim: f.SubjectClaim, Scopes: f.Scopes,
+	}
+}
+
+// tenants warns of callers for whom nobody can sign in.
+func (r *reader) tenants(c *Config) {
+	if c.Binding != vault.BindingLogin || c.LoginTenant == "" {
+		return
+	}
+	for i, rule := range c.Access.Rules {
+		connects := slices.ContainsFunc(rule.RPCs, func(glob string) bool {
+			return access.Matches(glob, "Connect") || access.Matches(glob, "CreatePortalSession")
+		})
+		if connects && rule.Tenant != c.LoginTenant {
+			r.warn([]string{"callers", strconv.Itoa(i), "tenant"}, "the people who sign in are those of tenant %s (login.tenant), so this caller, which is of tenant %s, gets no link to connect anybody with",
+				c.LoginTenant, rule.Tenant)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 
@@ -27,34 +26,27 @@ func (r *reader) brand(f filePortal) brand.Brand {
 	return b
 }
 
-// portal reads what people see there who sign in without a link. Nil: nothing.
-func (r *reader) portal(f filePortal, c *Config) *vault.PortalScope {
+// portal reads which providers people see there who sign in without a link.
+func (r *reader) portal(f filePortal, c *Config) (providers []string) {
 	path := []string{"portal", "providers"}
-	if len(f.Providers) == 0 {
-		if f.Tenant != "" {
-			r.fail([]string{"portal", "tenant"}, "needs portal.providers, which says what people can connect there")
-		}
-		return nil
-	}
-	if c.Binding != vault.BindingLogin {
+	if len(f.Providers) > 0 && c.Binding != vault.BindingLogin {
 		r.warn(path, "nobody sees them without a link, since binding is %s; write binding: login", c.Binding)
 	}
-	scope := &vault.PortalScope{Tenant: cmp.Or(f.Tenant, vault.DefaultTenant)}
 	for i, name := range f.Providers {
 		known := slices.IndexFunc(c.Providers, func(p provider.Config) bool { return p.Name == name })
 		switch {
 		case name == "*":
 			for _, p := range c.Providers {
-				scope.Providers = append(scope.Providers, p.Name)
+				providers = append(providers, p.Name)
 			}
 		case known < 0:
 			r.fail(append(path, strconv.Itoa(i)), "%q is not among the providers of this configuration", name)
 		default:
-			scope.Providers = append(scope.Providers, name)
+			providers = append(providers, name)
 		}
 	}
 	if c.Binding != vault.BindingLogin {
 		return nil
 	}
-	return scope
+	return providers
 }

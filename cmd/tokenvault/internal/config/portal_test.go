@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
-	"github.com/tokenvault/tokenvault/vault"
 )
 
 func TestThePortalIsTheOperators(t *testing.T) {
@@ -26,7 +25,7 @@ func TestThePortalIsTheOperators(t *testing.T) {
 	if c.Brand.Name != "Example" || string(c.Brand.Logo) != "<svg/>" || c.Brand.AccentColor != "#aa0000" {
 		t.Errorf("brand = %+v", c.Brand)
 	}
-	if c.Portal == nil || c.Portal.Tenant != vault.DefaultTenant || !slices.Equal(c.Portal.Providers, []string{"mailchimp"}) {
+	if !slices.Equal(c.Portal, []string{"mailchimp"}) {
 		t.Errorf("portal = %+v", c.Portal)
 	}
 	if c, err = config.Parse("/etc/vault/vault.yaml", []byte(signingIn), files); err != nil || c.Portal != nil {
@@ -36,7 +35,6 @@ func TestThePortalIsTheOperators(t *testing.T) {
 		"{logo: away.svg}":                        "vault.yaml:19: portal.logo: cannot be read",
 		"{logo: other.key}":                       "vault.yaml:19: portal.logo: is not an image",
 		"{accent_color: blue}":                    "vault.yaml:19: portal.accent_color: write a colour as #rrggbb",
-		"{tenant: other}":                         "vault.yaml:19: portal.tenant: needs portal.providers",
 		"{providers: [mailchimp, mailchamp]}":     "vault.yaml:19: portal.providers.1: \"mailchamp\" is not among the providers",
 		"{nmae: x}":                               "did you mean name?",
 		"{name: " + strings.Repeat("x", 61) + "}": "vault.yaml:19: portal.name: at most 60 bytes",

@@ -79,6 +79,7 @@ func (r *reader) read(f file) *Config {
 	c.Login, c.ConsentPage = r.login(f.Login, c), f.Consent
 	c.Brand, c.Portal = r.brand(f.Portal), r.portal(f.Portal, c)
 	c.Access = r.access(f)
+	r.tenants(c)
 	return c
 }
 

@@ -1290,7 +1290,9 @@ type Login struct {
 	ExpireTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// The link to the portal that it was begun with, which is used up. Only the person
 	// that it is for is signed in. Absent: anybody is.
-	Portal        *PortalLink `protobuf:"bytes,6,opt,name=portal,proto3" json:"portal,omitempty"`
+	Portal *PortalLink `protobuf:"bytes,6,opt,name=portal,proto3" json:"portal,omitempty"`
+	// The tenant of whoever signs in.
+	Tenant        string `protobuf:"bytes,7,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1367,6 +1369,13 @@ func (x *Login) GetPortal() *PortalLink {
 	return nil
 }
 
+func (x *Login) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
 // SignIn says, under the hash of a browser's cookie, who is signed in there.
 type SignIn struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1376,7 +1385,9 @@ type SignIn struct {
 	// provider alone says who it is.
 	Portal *PortalLink `protobuf:"bytes,3,opt,name=portal,proto3" json:"portal,omitempty"`
 	// The host application that made that link says who it is, and nobody else does.
-	ByLinkAlone   bool `protobuf:"varint,4,opt,name=by_link_alone,json=byLinkAlone,proto3" json:"by_link_alone,omitempty"`
+	ByLinkAlone bool `protobuf:"varint,4,opt,name=by_link_alone,json=byLinkAlone,proto3" json:"by_link_alone,omitempty"`
+	// The tenant of that subject.
+	Tenant        string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1437,6 +1448,13 @@ func (x *SignIn) GetByLinkAlone() bool {
 		return x.ByLinkAlone
 	}
 	return false
+}
+
+func (x *SignIn) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 // PortalLink is a link to the portal, which lies under the hash of what is in it, and
@@ -2210,7 +2228,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rcode_verifier\x18\x03 \x01(\tB\x03\x80\x01\x01R\fcodeVerifier\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\bR\x04used\"\x86\x02\n" +
+	"\x04used\x18\x05 \x01(\bR\x04used\"\x9e\x02\n" +
 	"\x05Login\x12\x1b\n" +
 	"\treturn_to\x18\x01 \x01(\tR\breturnTo\x12\x19\n" +
 	"\x05nonce\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05nonce\x12(\n" +
@@ -2218,13 +2236,15 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\rcookie_sha256\x18\x04 \x01(\fR\fcookieSha256\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x129\n" +
-	"\x06portal\x18\x06 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\"\xbe\x01\n" +
+	"\x06portal\x18\x06 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\x16\n" +
+	"\x06tenant\x18\a \x01(\tR\x06tenant\"\xd6\x01\n" +
 	"\x06SignIn\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x129\n" +
 	"\x06portal\x18\x03 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\"\n" +
-	"\rby_link_alone\x18\x04 \x01(\bR\vbyLinkAlone\"\xcc\x01\n" +
+	"\rby_link_alone\x18\x04 \x01(\bR\vbyLinkAlone\x12\x16\n" +
+	"\x06tenant\x18\x05 \x01(\tR\x06tenant\"\xcc\x01\n" +
 	"\n" +
 	"PortalLink\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
