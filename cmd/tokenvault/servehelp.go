@@ -105,7 +105,7 @@ secrets are references, env:NAME or file:PATH.
       providers: ["*"]
       subjects: ["*"]
       require_subject_token: true           # gets credentials only of users whose own token it sends
-  subject_tokens: {issuer: https://login.example.com, audience: app, claim: sub}  # those tokens
+  subject_tokens: {issuer: https://login.example.com, audience: app, claim: sub, tenant: default}  # those tokens, and whose users they are
   issuers:                                  # what an issuer of JWTs needs besides its URL
     https://kubernetes.default.svc: {ca_file: ca.crt, token_file: token, jwks_uri: https://kubernetes.default.svc/openid/v1/jwks}
   audit: {path: audit.jsonl}                # who did what; leave it out to keep no record

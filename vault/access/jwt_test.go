@@ -27,7 +27,7 @@ func jwtPolicy(t *testing.T, clock *vaulttest.Clock) (*access.Policy, *vaulttest
 	p, err := access.NewPolicy(access.Config{
 		Now:           clock.Now,
 		Issuers:       []access.Issuer{{URL: issuer.URL}},
-		SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app"},
+		SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app"},
 		Rules: []access.Rule{
 			{Name: "mcp", Tenant: "t", JWT: &access.JWT{Issuer: issuer.URL, Audience: "tokenvault", Subject: workload}},
 			{Name: "other", Tenant: "t", JWT: &access.JWT{Issuer: issuer.URL, Audience: "other", Subject: workload}},
@@ -236,7 +236,7 @@ func TestAUsersTokenNamesTheUser(t *testing.T) {
 	p, issuer := jwtPolicy(t, clock)
 	byEmail, err := access.NewPolicy(access.Config{
 		Now: clock.Now, Issuers: []access.Issuer{{URL: issuer.URL, KeysURL: issuer.URL + "/keys"}},
-		SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app", Claim: "email"},
+		SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app", Claim: "email"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -247,6 +247,13 @@ func TestAUsersTokenNamesTheUser(t *testing.T) {
 	}
 	user := func(pairs ...any) secret.String {
 		return issuer.Token(claims(append([]any{"aud", "app", "sub", "alice"}, pairs...)...))
+	}
+	ofAcme, err := access.NewPolicy(access.Config{
+		Now: clock.Now, Issuers: []access.Issuer{{URL: issuer.URL, KeysURL: issuer.URL + "/keys"}},
+		SubjectTokens: &access.SubjectTokens{Tenant: "acme", Issuer: issuer.URL, Audience: "app"},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, row := range []struct {
 		name   string
@@ -265,11 +272,12 @@ func TestAUsersTokenNamesTheUser(t *testing.T) {
 		{"by an email that is not verified", byEmail, user("email", "ada@example.com"), ""},
 		{"by an email that is not quite verified", byEmail, user("email", "ada@example.com", "email_verified", "true"), ""},
 		{"by an email that is a number", byEmail, user("email", 7, "email_verified", true), ""},
+		{"of another tenant than the caller", ofAcme, user(), ""},
 		{"where none is believed", without, user(), ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for range 2 { // the second time from memory
-				got, err := row.policy.Subject(t.Context(), row.token)
+				got, err := row.policy.Subject(t.Context(), "default", row.token)
 				if got != row.want || (err == nil) == (row.want == "") || err != nil && !errors.Is(err, access.ErrSubjectToken) {
 					t.Errorf("subject = %q, %v; want %q", got, err, row.want)
 				}
@@ -285,7 +293,7 @@ func FuzzJWT(f *testing.F) {
 	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"0"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://id.example","aud":["a"],"sub":"s","exp":1e300}`)) + ".AAAA")
 	p, err := access.NewPolicy(access.Config{
 		Issuers:       []access.Issuer{{URL: "https://id.example", KeysURL: "http://127.0.0.1:1/keys"}},
-		SubjectTokens: &access.SubjectTokens{Issuer: "https://id.example", Audience: "a"},
+		SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: "https://id.example", Audience: "a"},
 		Rules:         []access.Rule{{Name: "a", Tenant: "t", JWT: &access.JWT{Issuer: "https://id.example", Audience: "a", Subject: "s"}}},
 	})
 	if err != nil {
@@ -295,7 +303,7 @@ func FuzzJWT(f *testing.F) {
 		if caller, err := p.Authenticate(t.Context(), bearer(secret.New(token))); caller != nil || err == nil {
 			t.Errorf("a token without a key is believed: %q", token)
 		}
-		if _, err := p.Subject(t.Context(), secret.New(token)); err == nil {
+		if _, err := p.Subject(t.Context(), "default", secret.New(token)); err == nil {
 			t.Errorf("a token without a key is believed: %q", token)
 		}
 	})

@@ -13,6 +13,9 @@ import (
 // SubjectTokens says which tokens of users fix the subject of a request: those of
 // one issuer, made out to one audience.
 type SubjectTokens struct {
+	// Tenant is the one that the users belong to. A caller of another tenant cannot
+	// use their tokens: the same subject is somebody else there.
+	Tenant           string
 	Issuer, Audience string
 	// Claim is the one that holds the subject. Empty: sub. With email, the issuer
 	// has to say that the address is verified.
@@ -33,17 +36,20 @@ func newUsers(c SubjectTokens, all issuers, now func() time.Time) (*users, error
 	if c.Claim == "" {
 		c.Claim = "sub"
 	}
-	if c.Audience == "" || all[c.Issuer] == nil {
-		return nil, errors.New("access: tokens of users need an audience, and an issuer that is there")
+	if c.Tenant == "" || c.Audience == "" || all[c.Issuer] == nil {
+		return nil, errors.New("access: tokens of users need a tenant, an audience, and an issuer that is there")
 	}
 	return &users{config: c, issuers: all, known: newRecent[string](now)}, nil
 }
 
-// Subject returns the subject that a user's own token names. The error is
-// ErrSubjectToken or ErrUnavailable. It may wait for the issuer.
-func (p *Policy) Subject(ctx context.Context, token secret.String) (string, error) {
+// Subject returns the subject that a user's own token names, for a caller of that
+// tenant. The error is ErrSubjectToken or ErrUnavailable. It may wait for the issuer.
+func (p *Policy) Subject(ctx context.Context, tenant string, token secret.String) (string, error) {
 	if p.users == nil {
 		return "", fmt.Errorf("%w: the configuration has no subject_tokens", ErrSubjectToken)
+	}
+	if users := p.users.config.Tenant; users != tenant {
+		return "", fmt.Errorf("%w of tenant %q: the users are those of tenant %q", ErrSubjectToken, tenant, users)
 	}
 	return p.users.subject(ctx, token)
 }

@@ -19,18 +19,19 @@ func (g guard) fixSubject(ctx context.Context, req any) error {
 	}
 	token := secret.New(r.GetSubjectToken())
 	r.SubjectToken = ""
+	caller := callerFrom(ctx)
 	if token.IsZero() {
-		if callerFrom(ctx).NeedsSubjectToken() {
+		if caller.NeedsSubjectToken() {
 			return subjectTokenError("is missing: this caller has to send the token that the user has signed in with", nil)
 		}
 		return nil
 	}
-	subject, err := g.policy.Subject(ctx, token)
+	subject, err := g.policy.Subject(ctx, caller.Tenant(), token)
 	switch {
 	case errors.Is(err, access.ErrUnavailable):
 		return err
 	case err != nil:
-		return subjectTokenError("is not a token of a user that this vault accepts, or has ended: get a new one from the issuer that its configuration names (subject_tokens)", err)
+		return subjectTokenError("is not a token of a user of the caller's tenant that this vault accepts, or has ended: get a new one from the issuer that its configuration names (subject_tokens)", err)
 	case r.GetSubject() != "" && r.GetSubject() != subject:
 		return subjectTokenError("is that of another subject: leave subject empty, or send the token of that user", nil)
 	}

@@ -12,34 +12,40 @@ import (
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
-// users returns a stack whose users have tokens, a caller that has to show them,
-// and a function that makes them.
-func users(t *testing.T) (s *vaulttest.Stack, bound tokenvaultv1.VaultServiceClient, tokenOf func(subject string) string) {
+// users returns a stack whose users have tokens, a caller that has to show them, one
+// of another tenant, in which there is an alice too, and a function that makes tokens.
+func users(t *testing.T) (s *vaulttest.Stack, bound, other tokenvaultv1.VaultServiceClient, tokenOf func(subject string) string) {
 	t.Helper()
 	clock := &vaulttest.Clock{}
 	issuer := vaulttest.NewIssuer(t, clock.Now)
 	token := access.GenerateToken()
+	rule, otherToken := otherTenant()
+	rule.Providers = []string{"*"}
 	s = vaulttest.New(t, vaulttest.Config{
 		Audit:         true,
 		Issuers:       []access.Issuer{{URL: issuer.URL}},
-		SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app"},
+		SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app"},
 		Rules: []access.Rule{{
 			Name: "bound", Tenant: "default", Tokens: access.HashTokens(token), NeedsSubjectToken: true,
 			RPCs: []string{"*"}, Providers: []string{"*"}, Subjects: []string{"a*"},
-		}},
+		}, rule},
 	})
 	conn := s.Dial(token)
 	t.Cleanup(func() { _ = conn.Close() })
+	other = tokenvaultv1.NewVaultServiceClient(s.Dial(otherToken))
+	if err := connectAs(t.Context(), s, other, "alice", "mailchimp"); err != nil {
+		t.Fatal(err)
+	}
 	for _, subject := range []string{"alice", "anna", "bob"} {
 		s.Connect(subject, "mailchimp", vaulttest.Ada)
 	}
-	return s, tokenvaultv1.NewVaultServiceClient(conn), func(subject string) string {
+	return s, tokenvaultv1.NewVaultServiceClient(conn), other, func(subject string) string {
 		return issuer.Token(map[string]any{"aud": "app", "sub": subject}).Reveal()
 	}
 }
 
 func TestAUsersTokenFixesTheSubject(t *testing.T) {
-	s, bound, tokenOf := users(t)
+	s, bound, other, tokenOf := users(t)
 	for _, row := range []struct {
 		name           string
 		client         tokenvaultv1.VaultServiceClient
@@ -55,6 +61,7 @@ func TestAUsersTokenFixesTheSubject(t *testing.T) {
 		{"a caller that need not, without one", s.Client, "alice", "", ""},
 		{"a caller that need not, with one", s.Client, "", tokenOf("bob"), ""},
 		{"a caller that need not, with that of another", s.Client, "alice", tokenOf("bob"), "INVALID_SUBJECT_TOKEN"},
+		{"a caller of another tenant", other, "", tokenOf("alice"), "INVALID_SUBJECT_TOKEN"},
 		{"a caller that need not, with one that is none", s.Client, "alice", "x.y.z", "INVALID_SUBJECT_TOKEN"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -70,7 +77,7 @@ func TestAUsersTokenFixesTheSubject(t *testing.T) {
 }
 
 func TestAUsersTokenIsOnRecordAsTheSubjectAlone(t *testing.T) {
-	s, bound, tokenOf := users(t)
+	s, bound, _, tokenOf := users(t)
 	token := tokenOf("alice")
 	if _, err := bound.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Provider: "mailchimp", SubjectToken: token}); err != nil {
 		t.Fatal(err)

@@ -637,7 +637,8 @@ type GetCredentialsRequest struct {
 	RequiredScopes []string `protobuf:"bytes,5,rep,name=required_scopes,json=requiredScopes,proto3" json:"required_scopes,omitempty"`
 	// The token with which the user has signed in (an OpenID Connect ID token or a
 	// JWT access token). It fixes the subject: the vault validates it, and answers
-	// for that user alone. Callers can be bound to send it.
+	// for that user alone. Users belong to one tenant, and callers of others cannot
+	// use their tokens. Callers can be bound to send it.
 	SubjectToken  string `protobuf:"bytes,6,opt,name=subject_token,json=subjectToken,proto3" json:"subject_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

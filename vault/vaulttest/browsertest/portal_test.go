@@ -257,7 +257,7 @@ func TestPeopleSignInAtThePortal(t *testing.T) {
 	t.Parallel()
 	issuer := vaulttest.NewIssuer(t, nil)
 	s := vaulttest.New(t, vaulttest.Config{
-		Binding: vault.BindingLogin, Issuer: issuer, Portal: &vault.PortalScope{Tenant: vault.DefaultTenant, Providers: []string{"acme", "mailchimp"}},
+		Binding: vault.BindingLogin, Issuer: issuer, Portal: []string{"acme", "mailchimp"},
 	})
 	issuer.SignInAs("alice", nil)
 	tab := chromium.NewBrowser(t).Open(s.GatewayURL + "/portal")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -33,21 +34,36 @@ func (r *reader) access(f file) access.Config {
 		if t := f.SubjectTokens; rule.JWT != nil && t != nil && rule.JWT.Issuer == t.Issuer && rule.JWT.Audience == t.Audience {
 			r.warn([]string{"callers", strconv.Itoa(i), "jwt", "audience"}, "is that of subject_tokens, too: the caller's own token passes for a user's; give each its own")
 		}
-		if rule.NeedsSubjectToken && f.SubjectTokens == nil {
-			r.fail([]string{"callers", strconv.Itoa(i), "require_subject_token"}, "needs subject_tokens: {issuer: ..., audience: ...}, which says whose tokens are meant")
-		}
 	}
-	if t := f.SubjectTokens; t != nil {
-		path := []string{"subject_tokens"}
-		used[r.issuerURL(append(path, "issuer"), t.Issuer, asIss)] = true
-		if t.Audience == "" {
-			r.fail(append(path, "audience"), "is missing: write what the tokens have as aud, such as the client id of your application")
-		}
-		c.SubjectTokens = &access.SubjectTokens{Issuer: t.Issuer, Audience: t.Audience, Claim: t.Claim}
+	c.SubjectTokens = r.subjectTokens(f.SubjectTokens, c.Rules)
+	if t := c.SubjectTokens; t != nil {
+		used[r.issuerURL([]string{"subject_tokens", "issuer"}, t.Issuer, asIss)] = true
 	}
 	delete(used, "") // told as missing
 	c.Issuers = r.issuers(f.Issuers, used)
 	return c
+}
+
+// subjectTokens reads which tokens of users are believed. Nil: none are.
+func (r *reader) subjectTokens(f *fileSubjectTokens, rules []access.Rule) *access.SubjectTokens {
+	var t *access.SubjectTokens
+	if f != nil {
+		if f.Audience == "" {
+			r.fail([]string{"subject_tokens", "audience"}, "is missing: write what the tokens have as aud, such as the client id of your application")
+		}
+		t = &access.SubjectTokens{Tenant: cmp.Or(f.Tenant, vault.DefaultTenant), Issuer: f.Issuer, Audience: f.Audience, Claim: f.Claim}
+	}
+	for i, rule := range rules {
+		path := []string{"callers", strconv.Itoa(i), "require_subject_token"}
+		switch {
+		case !rule.NeedsSubjectToken:
+		case t == nil:
+			r.fail(path, "needs subject_tokens: {issuer: ..., audience: ...}, which says whose tokens are meant")
+		case rule.Tenant != t.Tenant:
+			r.fail(path, "cannot be met: the users are those of tenant %s (subject_tokens.tenant), and this caller is of tenant %s", t.Tenant, rule.Tenant)
+		}
+	}
+	return t
 }
 
 func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []access.Rule {

@@ -145,6 +145,33 @@ func TestPeopleWhoSignInBelongToATenant(t *testing.T) {
 	}
 }
 
+func TestUsersBelongToATenant(t *testing.T) {
+	for _, row := range []struct {
+		name, tokens, caller string
+		tenant, problem      string
+	}{
+		{"the one that is there anyhow", "", "", "default", ""},
+		{"one that the operator names", ", tenant: acme", "    tenant: acme\n", "acme", ""},
+		{"a caller of another, bound to users", "", "    tenant: acme\n", "", ":20: callers.0.require_subject_token: cannot be met: the users are those of tenant default"},
+		{"a caller without a tenant, bound to users", ", tenant: acme", "", "", ":19: callers.0.require_subject_token: cannot be met: the users are those of tenant acme"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := strings.NewReplacer("binding: link", "binding: link\nsubject_tokens: {issuer: https://id.example, audience: app"+row.tokens+"}",
+				"    subjects: [", row.caller+"    require_subject_token: true\n    subjects: [").Replace(good)
+			c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+			if row.problem != "" {
+				if err == nil || !strings.Contains(err.Error(), row.problem) {
+					t.Errorf("error = %v\nwant one with %q", err, row.problem)
+				}
+				return
+			}
+			if err != nil || c.Access.SubjectTokens.Tenant != row.tenant {
+				t.Errorf("subject tokens = %+v, %v; want tenant %q", c, err, row.tenant)
+			}
+		})
+	}
+}
+
 func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())

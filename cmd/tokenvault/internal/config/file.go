@@ -25,12 +25,7 @@ type file struct {
 	Providers  map[string]fileProvider `yaml:"providers"`
 	Callers    []fileCaller            `yaml:"callers"`
 	// SubjectTokens are the tokens of users.
-	SubjectTokens *struct {
-		Tenant   string `yaml:"tenant"`
-		Issuer   string `yaml:"issuer"`
-		Audience string `yaml:"audience"`
-		Claim    string `yaml:"claim"`
-	} `yaml:"subject_tokens"`
+	SubjectTokens *fileSubjectTokens `yaml:"subject_tokens"`
 	// Issuers are those of JWTs about which more has to be said than their URL.
 	Issuers map[string]fileIssuer `yaml:"issuers"`
 	Audit   struct {
@@ -42,6 +37,13 @@ type fileIssuer struct {
 	JWKSURI   string `yaml:"jwks_uri"`
 	CAFile    string `yaml:"ca_file"`
 	TokenFile string `yaml:"token_file"`
+}
+
+type fileSubjectTokens struct {
+	Tenant   string `yaml:"tenant"`
+	Issuer   string `yaml:"issuer"`
+	Audience string `yaml:"audience"`
+	Claim    string `yaml:"claim"`
 }
 
 type filePortal struct {
