@@ -14,7 +14,8 @@ import (
 )
 
 // A device flow (RFC 8628) waits in the store until the time of the next request,
-// so that a restart does not end it.
+// so that a restart does not end it. It ends at the provider, in no browser that the
+// vault sees: no binding holds for it.
 
 // maxDeviceLifetime is the longest that a device flow is waited for. It is less
 // than what a disconnect remembers.

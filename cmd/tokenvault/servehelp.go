@@ -46,7 +46,7 @@ secrets are references, env:NAME or file:PATH.
       client_id: vault
       client_secret: file:acme.secret
       client_auth: basic                    # basic | post | private_key_jwt | none
-      grants: [authorization_code]          # and device_code, client_credentials, if they are wanted
+      grants: [authorization_code]          # and client_credentials, or device_code, which no binding holds for
       pkce: S256                            # S256 | none
       scopes: [read]                        # asked for where a program names none
       base_scopes: [offline_access]         # asked for always

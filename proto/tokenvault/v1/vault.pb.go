@@ -37,7 +37,8 @@ const (
 	// A person consents in a browser (RFC 6749, section 4.1).
 	ConnectGrant_CONNECT_GRANT_AUTHORIZATION_CODE ConnectGrant = 1
 	// A person enters a code on another device (RFC 8628). Whoever enters it
-	// finishes the flow: it is for a person at the terminal that shows the code.
+	// finishes the flow, whatever binding says: it is for a person at the terminal that
+	// shows the code. It is off unless the provider's grants have device_code.
 	ConnectGrant_CONNECT_GRANT_DEVICE_CODE ConnectGrant = 2
 	// The client acts for itself (RFC 6749, section 4.4): there is no person, and
 	// the connection is there when the call returns.

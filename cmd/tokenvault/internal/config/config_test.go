@@ -172,6 +172,29 @@ func TestUsersBelongToATenant(t *testing.T) {
 	}
 }
 
+func TestAGrantThatGoesAroundTheBindingIsWarnedOf(t *testing.T) {
+	for _, row := range []struct {
+		name, binding, grants string
+		want                  string // empty: no warning
+	}{
+		{"device codes with confirm", "confirm", "[authorization_code, device_code]", ":11: providers.mailchimp.grants: binding: confirm does not hold for device_code"},
+		{"device codes with link", "link", "[authorization_code, device_code]", ""},
+		{"links with confirm", "confirm", "[authorization_code]", ""},
+		{"a client of its own with confirm", "confirm", "[authorization_code, client_credentials]", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := strings.NewReplacer("binding: link", "binding: "+row.binding, "    client_id:", "    grants: "+row.grants+"\n    device_url: https://id.example.com/device\n    client_id:").Replace(good)
+			c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(c.Warnings, "\n"); (got == "") != (row.want == "") || !strings.Contains(got, row.want) {
+				t.Errorf("warnings = %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
 func TestAProviderOfAPIKeysNeedsNoClient(t *testing.T) {
 	text := strings.Replace(good, "  mailchimp:\n", "  acme:\n    api_key: {pattern: \"^sk-[a-z]+$\"}\n    api_base_url: https://api.acme.example\n  mailchimp:\n", 1)
 	c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), source())

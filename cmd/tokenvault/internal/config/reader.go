@@ -76,6 +76,7 @@ func (r *reader) read(f file) *Config {
 	c.MasterKey, c.MasterKeySource = r.masterKey(f.MasterKey)
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	r.returnURLs(c)
+	r.deviceGrants(c)
 	c.Login, c.ConsentPage = r.login(f.Login, c), f.Consent
 	c.Brand, c.Portal = r.brand(f.Portal), r.portal(f.Portal, c)
 	c.Access = r.access(f)
@@ -184,6 +185,16 @@ func (r *reader) returnURLs(c *Config) {
 	})
 	if c.Binding == vault.BindingConfirm && len(c.ReturnURLs) == 0 && hasLinks {
 		r.fail(path, "is missing: with binding: confirm, people come back to a page of your application; list it, such as \"https://app.example.com/connected\", or \"http://127.0.0.1/*\" for `tokenvault connect --wait`")
+	}
+}
+
+// deviceGrants warns of flows that end at the provider alone, so that no binding holds.
+func (r *reader) deviceGrants(c *Config) {
+	for _, p := range c.Providers {
+		if c.Binding != vault.BindingLink && p.ClientID != "" && slices.Contains(p.Definition.GrantTypes(), string(provider.GrantDeviceCode)) {
+			r.warn([]string{"providers", p.Name, "grants"}, "binding: %s does not hold for device_code: whoever enters a code at the provider connects their account for the subject that it was made for, "+
+				"so that somebody talked into entering another's code gives it away; leave it out unless every caller of Connect is trusted not to", c.Binding)
+		}
 	}
 }
 
