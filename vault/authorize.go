@@ -92,7 +92,7 @@ func (v *Vault) Authorize(ctx context.Context, r AuthorizeRequest) (Authorizatio
 }
 
 // openLink stores what is begun with a link, a flow or a sign-in, and counts it in
-// the link's session.
+// the link's session. It counts as well where begin refuses to.
 func (v *Vault) openLink(ctx context.Context, sessionID, providerName string, begin func(openSession) (store.Op, error)) (openSession, error) {
 	for range maxConflicts {
 		s, err := v.openSession(ctx, sessionID)
@@ -116,12 +116,13 @@ func (v *Vault) openLink(ctx context.Context, sessionID, providerName string, be
 		if err != nil {
 			return openSession{}, err
 		}
-		begun, err := begin(s)
-		if err != nil {
-			return s, err
+		ops := []store.Op{counted}
+		begun, refused := begin(s)
+		if refused == nil {
+			ops = append(ops, begun)
 		}
-		if _, err = v.store.Commit(ctx, counted, begun); !errors.Is(err, store.ErrConflict) {
-			return s, err
+		if _, err = v.store.Commit(ctx, ops...); !errors.Is(err, store.ErrConflict) {
+			return s, errors.Join(refused, err)
 		}
 	}
 	return openSession{}, fmt.Errorf("open a link: %w, %d times in a row", store.ErrConflict, maxConflicts)

@@ -118,6 +118,24 @@ func TestALinkInAnotherPersonsBrowser(t *testing.T) {
 	})
 }
 
+// maxOpenings is how often a link can be opened.
+const maxOpenings = 50
+
+func TestALinkThatTheWrongPersonOpensOverAndOverEnds(t *testing.T) {
+	s, issuer := newSigningIn(t)
+	issuer.SignInAs("bob", nil)
+	browser, link := s.NewBrowser(), linkFor(t, s, "alice", "").GetConnectUrl()
+	for range maxOpenings { // the sign-in is an opening, too
+		open(t, s, browser, link)
+	}
+	if code, page := open(t, s, browser, link); code != http.StatusBadRequest || strings.Contains(page, "for somebody else") {
+		t.Errorf("the browser ended at %d:\n%s", code, page)
+	}
+	if n := len(onRecord(t, s, "SESSION_WRONG_SUBJECT")); n != maxOpenings-1 {
+		t.Errorf("%d refusals are on record, want %d", n, maxOpenings-1)
+	}
+}
+
 func TestTheSameNameInAnotherTenantIsAnotherPerson(t *testing.T) {
 	rule, token := otherTenant()
 	s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule}})
