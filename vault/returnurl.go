@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/tokenvault/tokenvault/vault/provider"
@@ -87,11 +88,18 @@ func (r returnURLs) allows(raw string) bool {
 // any other as it is. A program on the person's machine listens on whatever port is
 // free: an entry without a port is for all of them (RFC 8252, section 7.3).
 func withoutLoopbackPort(raw string) string {
-	rest, isHTTP := strings.CutPrefix(raw, "http://")
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || port == 0 {
+		return raw
+	}
 	for _, host := range []string{"127.0.0.1", "[::1]"} {
-		port, ok := strings.CutPrefix(rest, host+":")
-		if _, path, slash := strings.Cut(port, "/"); isHTTP && ok && slash {
-			return "http://" + host + "/" + path
+		// Compared as it is written, for what a browser could read in another way.
+		if rest, ok := strings.CutPrefix(raw, "http://"+host+":"+u.Port()+"/"); ok {
+			return "http://" + host + "/" + rest
 		}
 	}
 	return raw
