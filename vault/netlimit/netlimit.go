@@ -185,6 +185,19 @@ func Keep(remote net.Addr) {
 	}
 }
 
+// Kept reports whether [Keep] was called for a connection. remote is as there.
+func Kept(remote net.Addr) bool {
+	a, ok := remote.(*address)
+	return ok && a.conn.kept.Load()
+}
+
+// Drop closes a connection on which nobody known has called. remote is as in [Keep].
+func Drop(remote net.Addr) {
+	if a, ok := remote.(*address); ok && !a.conn.kept.Load() {
+		_ = a.conn.Conn.Close() // nothing is to be had of it
+	}
+}
+
 // Hold has a connection stay until release is called, which is called once; then it
 // is the youngest of those that have shown nothing. remote is as in [Keep].
 func Hold(remote net.Addr) (release func()) {

@@ -48,7 +48,7 @@ func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error
 			return withCaller(ctx, caller), nil
 		}
 	}
-	return awaitMessage(ctx, g.limits.firstMessage), nil
+	return g.visits.begin(ctx, info.Header), nil
 }
 
 // authenticate finds out who is calling, where meet has not: it may take asking the

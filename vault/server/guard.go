@@ -15,7 +15,7 @@ import (
 // turns errors into statuses, and puts them on record.
 type guard struct {
 	listener listener
-	limits   limits
+	visits   *visits
 	methods  map[string]method
 	policy   *access.Policy
 	vault    *vault.Vault // knows who is signed in in a browser

@@ -1,8 +1,7 @@
 package server
 
 import (
-	"context"
-	"errors"
+	"math"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,6 +24,11 @@ type limits struct {
 	// firstMessage is how long a call without a credential may keep its request
 	// back.
 	firstMessage time.Duration
+	// visits is what the calls of strangers may hold that wait for their request, or are
+	// streams; and visitsEach what those of one connection may in any case. In bytes.
+	visits, visitsEach int
+	// visit is how long such a stream goes on.
+	visit time.Duration
 	// idle is how long a connection without calls stays open. 0: for ever.
 	idle time.Duration
 	// age is how long a connection lasts, and last how long its calls may go on after
@@ -36,6 +40,7 @@ type limits struct {
 func publicLimits() limits {
 	return limits{
 		connections: netlimit.Bound(), headers: 16 << 10, streams: 250, firstMessage: 10 * time.Second,
+		visits: 32 << 20, visitsEach: 24 << 10, visit: 5 * time.Minute,
 		idle: 15 * time.Minute, age: time.Hour, last: 2 * time.Minute,
 	}
 }
@@ -43,7 +48,7 @@ func publicLimits() limits {
 // gatewayLimits are wider: there is one peer, the gateway, and all of its requests
 // share one connection. It has limits of its own.
 func gatewayLimits() limits {
-	return limits{headers: 64 << 10, streams: 10_000, firstMessage: 10 * time.Second}
+	return limits{headers: 64 << 10, streams: 10_000, firstMessage: 10 * time.Second, visits: math.MaxInt}
 }
 
 // Limits that are the same for both.
@@ -86,26 +91,5 @@ func (l limits) options() []grpc.ServerOption {
 			MaxConnectionIdle: l.idle, MaxConnectionAge: l.age, MaxConnectionAgeGrace: l.last, Time: pingIdle,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-	}
-}
-
-// errNoMessage ends a call whose request does not come.
-var errNoMessage = errors.New("the request did not come in time")
-
-type awaitedKey struct{}
-
-// awaitMessage returns a context that ends when the patience does, unless
-// messageCame is called with it first.
-func awaitMessage(ctx context.Context, patience time.Duration) context.Context {
-	waiting, end := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(patience, func() { end(errNoMessage) })
-	// A call that ends first leaves nothing behind.
-	forget := context.AfterFunc(ctx, func() { timer.Stop() })
-	return context.WithValue(waiting, awaitedKey{}, func() { timer.Stop(); forget() })
-}
-
-func messageCame(ctx context.Context) {
-	if stop, ok := ctx.Value(awaitedKey{}).(func()); ok {
-		stop()
 	}
 }

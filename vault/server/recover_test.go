@@ -86,7 +86,7 @@ func serveFragile(t *testing.T, value any) (*grpc.ClientConn, context.Context, *
 	t.Cleanup(func() { _ = record.Close() })
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	g := guard{
-		listener: publicListener, limits: publicLimits(), policy: policy, calls: newUnderway(), stopping: t.Context(),
+		listener: publicListener, visits: newVisits(publicLimits()), policy: policy, calls: newUnderway(), stopping: t.Context(),
 		methods: map[string]method{
 			"/fragile/Call": {name: "Call", who: allowedCaller, names: nothing, public: true}, "/fragile/Read": {name: "Read", who: anyCaller, public: true},
 		},

@@ -78,7 +78,7 @@ func newServer(c Config, public limits) *Server {
 	logged := new(strangers)
 	guardOf := func(l listener, limits limits) guard {
 		return guard{
-			listener: l, limits: limits, methods: methods(), policy: c.Policy, vault: c.Vault,
+			listener: l, visits: newVisits(limits), methods: methods(), policy: c.Policy, vault: c.Vault,
 			report: reporter{log: log, listener: l, strangers: logged}, record: record,
 			stopping: stopping, calls: calls,
 		}
@@ -107,7 +107,7 @@ func newServer(c Config, public limits) *Server {
 }
 
 func newGRPC(g guard, transport credentials.TransportCredentials) *grpc.Server {
-	return grpc.NewServer(append(g.limits.options(),
+	return grpc.NewServer(append(g.visits.limits.options(),
 		grpc.Creds(transport),
 		grpc.InTapHandle(g.meet),
 		grpc.ChainUnaryInterceptor(g.guardUnary, g.calmUnary),

@@ -64,9 +64,13 @@ func (g guard) endOf(ctx context.Context, method string, req any, err error) err
 	if err == nil {
 		return nil
 	}
-	if context.Cause(ctx) == errStopping {
-		err = errStopping
-	} else if _, ok := status.FromError(err); ok {
+	switch cause := context.Cause(ctx); {
+	case cause == errStopping:
+		return g.report.status(ctx, method, req, errStopping)
+	case cause == errLongVisit:
+		return status.Error(codes.Unavailable, "The stream has ended, since it came without a credential. Call again.")
+	}
+	if _, ok := status.FromError(err); ok {
 		return err // gRPC's own, such as that the client has gone
 	}
 	return g.report.status(ctx, method, req, err)
@@ -92,9 +96,12 @@ func (s *guardedStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	messageCame(s.ctx)
-	if request, ok := m.(proto.Message); ok && s.open && proto.Size(request) > maxOpenRequest {
+	if !s.open {
+		messageCame(s.ctx)
+	} else if request, ok := m.(proto.Message); ok && proto.Size(request) > maxOpenRequest {
 		return status.Errorf(codes.InvalidArgument, "the request is longer than %d bytes", maxOpenRequest)
+	} else {
+		streamOpen(s.ctx)
 	}
 	if s.decide == nil {
 		return nil

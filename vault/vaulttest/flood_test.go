@@ -21,6 +21,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"google.golang.org/grpc/health/grpc_health_v1"
+
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
@@ -44,8 +46,12 @@ type flood struct {
 func floods(t *testing.T) []flood {
 	idle := scaled(t, 10_000, 2_000)
 	slow := scaled(t, 5_000, 1_000)
+	full := scaled(t, 400, 100)
 	preface := http2.ClientPreface
 	return []flood{
+		{"full connections of watches", many(grpcListener, full, calls(grpc_health_v1.Health_Watch_FullMethodName, 250, 100, true))},
+		{"few watches on each of many connections", many(grpcListener, slow, calls(grpc_health_v1.Health_Watch_FullMethodName, 2, 0, true))},
+		{"full connections of calls whose requests do not come", many(grpcListener, full, calls(tokenvaultv1.VaultService_GetCredentials_FullMethodName, 250, 100, false))},
 		{"idle connections, gRPC", many(grpcListener, idle, "")},
 		{"idle connections, HTTP", many(httpListener, idle, "")},
 		{"half a preface", many(grpcListener, slow, preface[:10])},
@@ -257,6 +263,32 @@ func callHeaders() []byte {
 		_ = enc.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}) // not into the table: the block can be sent again
 	}
 	return block.Bytes()
+}
+
+// calls begins n calls by nobody, with more headers than they need, which, but for the
+// first call's, cost a byte each to send (RFC 7541, section 6.1).
+func calls(method string, n, headers int, request bool) string {
+	return http2.ClientPreface + frames(func(fr *http2.Framer) {
+		_ = fr.WriteSettings()
+		var block bytes.Buffer
+		enc := hpack.NewEncoder(&block)
+		for i := range n {
+			block.Reset()
+			for _, field := range [][2]string{
+				{":method", "POST"}, {":scheme", "http"}, {":path", method}, {":authority", "x"}, {"content-type", "application/grpc"}, {"te", "trailers"},
+			} {
+				_ = enc.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+			}
+			for j := range headers {
+				_ = enc.WriteField(hpack.HeaderField{Name: fmt.Sprintf("x-%d", j), Value: "x"})
+			}
+			id := uint32(2*i + 1)
+			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true})
+			if request {
+				_ = fr.WriteData(id, true, make([]byte, 5)) // a message of no bytes
+			}
+		}
+	})
 }
 
 // frames returns what a framer writes.
