@@ -3,12 +3,13 @@
 //
 // Every new connection is let in. Where that would be one too many, another makes
 // room: the one that has waited longest of those that have shown nothing of worth.
-// What is of worth, the server says, with [Keep] and [Hold]; where every connection
-// is, the new one is closed. So whoever floods a listener with connections that do
-// nothing pushes out their own.
+// What is of worth, the server says, with [Enter] and [Hold]. Where all are of worth,
+// it is one on which no call is under way, of the caller that has the most; only where
+// there is none, the new one is closed. So whoever floods a listener with connections
+// pushes out their own.
 //
-// A connection that is not kept has an allowance of bytes, too: what it sends makes
-// work, whatever it is.
+// A connection on which nobody known has called has an allowance of bytes, too: what
+// it sends makes work, whatever it is.
 package netlimit
 
 import (
@@ -24,7 +25,7 @@ import (
 // said costs some ten KiB.
 const most = 4096
 
-// Allowance is what a connection may send until [Keep] is called for it: so many bytes,
+// Allowance is what a connection may send until [Enter] is called for it: so many bytes,
 // and so many more with each second of its age. Zero: as many as it likes.
 type Allowance struct{ Bytes, PerSecond int64 }
 
@@ -35,7 +36,7 @@ func (a Allowance) spent(bytes int64, age time.Duration) bool {
 // Listen returns a listener that has at most bound connections of lis open at once,
 // each with its allowance. bound is positive.
 func Listen(lis net.Listener, bound int, each Allowance) net.Listener {
-	return &listener{Listener: lis, bound: bound, allowance: each}
+	return &listener{Listener: lis, bound: bound, allowance: each, callers: map[string]int{}}
 }
 
 type listener struct {
@@ -45,7 +46,9 @@ type listener struct {
 
 	mu      sync.Mutex
 	open    int
-	waiting list.List // of *conn that are not held, in the order of their age
+	waiting list.List      // of *conn that are not held and have shown nothing, in the order of their age
+	kept    list.List      // of *conn that are not held, and known callers'
+	callers map[string]int // kept connections by caller, held or not
 }
 
 // Accept waits for a connection that there is room for.
@@ -57,9 +60,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: raw, listener: l, since: time.Now()}
 		c.remote = &address{Addr: raw.RemoteAddr(), text: raw.RemoteAddr().String(), conn: c}
-		oldest, ok := l.admit(c)
-		if oldest != nil {
-			_ = oldest.Conn.Close() // nothing is to be had of it
+		other, ok := l.admit(c)
+		if other != nil {
+			_ = other.Conn.Close() // nothing is to be had of it
 		}
 		if ok {
 			return c, nil
@@ -69,20 +72,54 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 // admit takes c in, and returns the connection that has to go for it.
-func (l *listener) admit(c *conn) (oldest *conn, ok bool) {
+func (l *listener) admit(c *conn) (other *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open >= l.bound {
-		first := l.waiting.Front()
-		if first == nil {
+		if other = l.leastWorth(); other == nil {
 			return nil, false
 		}
-		oldest = first.Value.(*conn)
-		l.forget(oldest)
+		l.forget(other)
 	}
 	l.open++
-	c.place = l.waiting.PushBack(c)
-	return oldest, true
+	l.place(c)
+	return other, true
+}
+
+// leastWorth returns the connection that makes room. Nil: none does.
+func (l *listener) leastWorth() *conn {
+	if first := l.waiting.Front(); first != nil {
+		return first.Value.(*conn)
+	}
+	var least *conn
+	for e := l.kept.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*conn)
+		if c.calls.Load() > 0 {
+			continue
+		}
+		if least == nil || l.callers[c.caller] > l.callers[least.caller] ||
+			l.callers[c.caller] == l.callers[least.caller] && c.called.Load() < least.called.Load() {
+			least = c
+		}
+	}
+	return least
+}
+
+// place puts a connection that is not held among its like.
+func (l *listener) place(c *conn) {
+	c.among = &l.waiting
+	if c.caller != "" {
+		c.among = &l.kept
+	}
+	c.at = c.among.PushBack(c)
+}
+
+// displace is for one that is held, or goes.
+func (l *listener) displace(c *conn) {
+	if c.at != nil {
+		c.among.Remove(c.at)
+		c.at = nil
+	}
 }
 
 // forget takes a connection out of the count, once.
@@ -92,9 +129,9 @@ func (l *listener) forget(c *conn) {
 	}
 	c.gone = true
 	l.open--
-	if c.place != nil {
-		l.waiting.Remove(c.place)
-		c.place = nil
+	l.displace(c)
+	if l.callers[c.caller]--; l.callers[c.caller] <= 0 {
+		delete(l.callers, c.caller)
 	}
 }
 
@@ -107,11 +144,15 @@ type conn struct {
 	since    time.Time
 	received atomic.Int64 // until it is kept
 
-	kept atomic.Bool
+	kept   atomic.Bool
+	calls  atomic.Int32 // of known callers, under way
+	called atomic.Int64 // when the last of them ended, in nanoseconds
 
-	place *list.Element // among those that wait; nil: it is held
-	holds int
-	gone  bool
+	caller string        // who has called first; empty: nobody known
+	among  *list.List    // where it is
+	at     *list.Element // nil: it is held, or gone
+	holds  int
+	gone   bool
 }
 
 // errSpent ends a connection that sends more than a stranger has to.
@@ -148,21 +189,33 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+func (c *conn) keep(caller string) {
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.gone {
+		return
+	}
+	c.caller = caller
+	l.callers[caller]++
+	if c.holds == 0 {
+		l.displace(c)
+		l.place(c)
+	}
+}
+
 func (c *conn) hold() {
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	c.holds++
-	if c.place != nil {
-		c.listener.waiting.Remove(c.place)
-		c.place = nil
-	}
+	c.listener.displace(c)
 }
 
 func (c *conn) release() {
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	if c.holds--; c.holds == 0 && !c.gone {
-		c.place = c.listener.waiting.PushBack(c)
+		c.listener.place(c)
 	}
 }
 
@@ -176,22 +229,37 @@ type address struct {
 // String implements net.Addr.
 func (a *address) String() string { return a.text }
 
-// Keep has a connection stay until it ends by itself. remote is its RemoteAddr, with
-// or without TLS around it; that of a connection of another listener is passed over.
-// It is cheap to call again and again.
-func Keep(remote net.Addr) {
-	if a, ok := remote.(*address); ok && !a.conn.kept.Load() && a.conn.kept.CompareAndSwap(false, true) {
-		a.conn.hold()
+// Enter says that a call of a known caller's begins on a connection, which stays at
+// least until [Leave] is called, once. remote is its RemoteAddr, with or without TLS
+// around it; that of a connection of another listener is passed over. caller is not
+// empty. It is cheap to call again and again.
+func Enter(remote net.Addr, caller string) {
+	a, ok := remote.(*address)
+	if !ok {
+		return
+	}
+	a.conn.calls.Add(1)
+	if !a.conn.kept.Load() && a.conn.kept.CompareAndSwap(false, true) {
+		a.conn.keep(caller)
 	}
 }
 
-// Kept reports whether [Keep] was called for a connection. remote is as there.
+// Leave says that the call has ended.
+func Leave(remote net.Addr) {
+	if a, ok := remote.(*address); ok {
+		a.conn.called.Store(time.Now().UnixNano())
+		a.conn.calls.Add(-1)
+	}
+}
+
+// Kept reports whether a known caller has called on a connection. remote is as in
+// [Enter].
 func Kept(remote net.Addr) bool {
 	a, ok := remote.(*address)
 	return ok && a.conn.kept.Load()
 }
 
-// Drop closes a connection on which nobody known has called. remote is as in [Keep].
+// Drop closes a connection on which nobody known has called. remote is as in [Enter].
 func Drop(remote net.Addr) {
 	if a, ok := remote.(*address); ok && !a.conn.kept.Load() {
 		_ = a.conn.Conn.Close() // nothing is to be had of it
@@ -199,7 +267,7 @@ func Drop(remote net.Addr) {
 }
 
 // Hold has a connection stay until release is called, which is called once; then it
-// is the youngest of those that have shown nothing. remote is as in [Keep].
+// is the youngest of its like. remote is as in [Enter].
 func Hold(remote net.Addr) (release func()) {
 	a, ok := remote.(*address)
 	if !ok {

@@ -82,6 +82,12 @@ func wantOpen(t *testing.T, name string, p pair) {
 	}
 }
 
+// call makes a call that a known caller may.
+func call(caller string, p pair) {
+	Enter(p.server.RemoteAddr(), caller)
+	Leave(p.server.RemoteAddr())
+}
+
 func wantClosed(t *testing.T, name string, p pair) {
 	t.Helper()
 	_ = p.client.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -94,7 +100,7 @@ func wantClosed(t *testing.T, name string, p pair) {
 func TestTheOldestThatHasShownNothingMakesRoom(t *testing.T) {
 	connect, _ := limited(t, 3)
 	first, second, third := connect(), connect(), connect()
-	Keep(first.server.RemoteAddr())
+	call("a", first)
 	fourth := connect()
 	wantClosed(t, "the second", second)
 	wantOpen(t, "the first", first)
@@ -122,17 +128,92 @@ func TestAHeldConnectionStaysUntilItIsReleased(t *testing.T) {
 	wantOpen(t, "the fifth", fifth)
 }
 
-func TestWhereAllAreOfWorthTheNewOneIsClosed(t *testing.T) {
+func TestWhereAllAreOfWorthTheOneThatWasCalledOnLongestAgoMakesRoom(t *testing.T) {
+	connect, _ := limited(t, 3)
+	first, second, third := connect(), connect(), connect()
+	for _, p := range []pair{first, second, third, first} {
+		call("a", p)
+	}
+	fourth := connect()
+	wantClosed(t, "the second", second)
+	call("a", fourth)
+	fifth := connect()
+	wantClosed(t, "the third", third)
+	sixth := connect()
+	wantClosed(t, "the fifth, which has shown nothing", fifth)
+	wantOpen(t, "the first", first)
+	wantOpen(t, "the fourth", fourth)
+	wantOpen(t, "the sixth", sixth)
+}
+
+func TestACallerPushesOutItsOwnConnections(t *testing.T) {
+	connect, _ := limited(t, 4)
+	modest := connect()
+	call("modest", modest)
+	var greedy []pair
+	for range 3 {
+		p := connect()
+		call("greedy", p)
+		greedy = append(greedy, p)
+	}
+	for range 10 {
+		p := connect()
+		if p.server == nil {
+			t.Fatal("a new connection was not let in")
+		}
+		call("greedy", p)
+	}
+	wantClosed(t, "the first of the greedy one's", greedy[0])
+	wantOpen(t, "the other's", modest)
+	another := connect()
+	call("another", another)
+	wantOpen(t, "one of a third", another)
+}
+
+func TestAConnectionWithACallUnderWayStays(t *testing.T) {
 	connect, _ := limited(t, 2)
 	first, second := connect(), connect()
-	Keep(first.server.RemoteAddr())
-	Keep(second.server.RemoteAddr())
-	wantClosed(t, "the third", connect())
+	for _, p := range []pair{first, second} {
+		Enter(p.server.RemoteAddr(), "a")
+	}
+	wantClosed(t, "the third, where all are at work", connect())
+	Leave(second.server.RemoteAddr())
+	fourth := connect()
+	wantClosed(t, "the second", second)
 	if err := first.server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantOpen(t, "the fourth", connect())
-	wantOpen(t, "the second", second)
+	wantOpen(t, "the fifth", connect())
+	wantOpen(t, "the fourth", fourth)
+}
+
+func TestAConnectionThatIsKeptWhileItIsHeldIsCountedOnce(t *testing.T) {
+	connect, lis := limited(t, 2)
+	first := connect()
+	release := Hold(first.server.RemoteAddr())
+	call("a", first)
+	call("a", first)
+	release()
+	l := lis.(*listener)
+	if l.callers["a"] != 1 || l.kept.Len() != 1 || l.waiting.Len() != 0 {
+		t.Errorf("%v, %d kept and %d waiting, want one and none", l.callers, l.kept.Len(), l.waiting.Len())
+	}
+	_ = first.server.Close()
+	call("a", first)
+	if len(l.callers) != 0 || l.kept.Len() != 0 {
+		t.Errorf("%v and %d kept are left", l.callers, l.kept.Len())
+	}
+}
+
+func TestADroppedConnectionIsClosed(t *testing.T) {
+	connect, _ := limited(t, 2)
+	stranger, known := connect(), connect()
+	call("a", known)
+	for _, p := range []pair{stranger, known} {
+		Drop(p.server.RemoteAddr())
+	}
+	wantClosed(t, "a stranger's", stranger)
+	wantOpen(t, "a known caller's", known)
 }
 
 func TestAConnectionIsCountedOnce(t *testing.T) {
@@ -158,7 +239,7 @@ func TestAConnectionIsCountedOnce(t *testing.T) {
 func TestAConnectionMaySendItsAllowanceUntilItIsKept(t *testing.T) {
 	connect, _ := limited(t, 2)
 	stranger, known := connect(), connect()
-	Keep(known.server.RemoteAddr())
+	call("a", known)
 	for _, p := range []pair{stranger, known} {
 		if _, err := p.client.Write(make([]byte, 1001)); err != nil {
 			t.Fatal(err)
@@ -210,22 +291,25 @@ func TestAnAddressReadsAsItDid(t *testing.T) {
 func TestAnAddressLeadsBackThroughTLS(t *testing.T) {
 	connect, _ := limited(t, 1)
 	p := connect()
-	Keep(tls.Server(p.server, &tls.Config{}).RemoteAddr())
+	Enter(tls.Server(p.server, &tls.Config{}).RemoteAddr(), "a")
 	wantClosed(t, "the second", connect())
 	wantOpen(t, "the first", p)
 }
 
 func TestAddressesOfOthersArePassedOver(t *testing.T) {
-	Keep(nil)
-	Keep(&net.TCPAddr{})
+	for _, other := range []net.Addr{nil, &net.TCPAddr{}} {
+		Enter(other, "a")
+		Leave(other)
+		Drop(other)
+	}
 	Hold(nil)()
 	Hold(&net.TCPAddr{})()
 }
 
-func TestKeepingAgainCostsNothing(t *testing.T) {
+func TestCallingAgainCostsNothing(t *testing.T) {
 	connect, _ := limited(t, 1)
 	remote := connect().server.RemoteAddr()
-	if n := testing.AllocsPerRun(100, func() { Keep(remote) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { Enter(remote, "a"); Leave(remote) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
 	}
 }

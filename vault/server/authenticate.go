@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
-	"github.com/tokenvault/tokenvault/vault/netlimit"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -44,7 +44,6 @@ func personFrom(ctx context.Context) *vault.Person {
 func (g guard) meet(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if g.methods[info.FullMethodName].needsCaller() {
 		if caller := g.policy.Recall(presented(ctx, info.Header["authorization"])); caller != nil {
-			keepConnection(ctx)
 			return withCaller(ctx, caller), nil
 		}
 	}
@@ -67,7 +66,6 @@ func (g guard) authenticate(ctx context.Context, m method) (context.Context, err
 	caller, err := g.policy.Authenticate(ctx, presented(ctx, metadata.ValueFromIncomingContext(ctx, "authorization")))
 	switch {
 	case err == nil:
-		keepConnection(ctx)
 		return withCaller(ctx, caller), nil
 	case errors.Is(err, access.ErrUnknown):
 		return ctx, fmt.Errorf("%w: %w", errUnknownCaller, err)
@@ -76,12 +74,12 @@ func (g guard) authenticate(ctx context.Context, m method) (context.Context, err
 	}
 }
 
-// keepConnection has the connection stay on which a known caller has called: those of
-// strangers make room for others.
-func keepConnection(ctx context.Context) {
+// remoteOf returns the address of a call's connection, or nil.
+func remoteOf(ctx context.Context) net.Addr {
 	if p, ok := peer.FromContext(ctx); ok {
-		netlimit.Keep(p.Addr)
+		return p.Addr
 	}
+	return nil
 }
 
 // presented gathers what a call shows of its caller: a client certificate, and

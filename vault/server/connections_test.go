@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -44,21 +45,41 @@ func wantEnd(t *testing.T, conn net.Conn) {
 	}
 }
 
-func TestConnectionsOfKnownCallersAreKeptAndThoseOfStrangersMakeRoom(t *testing.T) {
-	token := access.GenerateToken()
-	address, _ := serve(t, func(l *limits) { l.connections = 3 }, access.Rule{
-		Name: "reader", Tokens: access.HashTokens(token), Tenant: "default", RPCs: []string{"GetCredentials"}, Providers: []string{"*"}, Subjects: []string{"alice"},
-	})
-	known, unknown := dial(t, address), dial(t, address)
-	call := func(conn *grpc.ClientConn, token string) codes.Code {
-		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
-		_, err := tokenvaultv1.NewVaultServiceClient(conn).GetCredentials(ctx, &tokenvaultv1.GetCredentialsRequest{Subject: "bob", Provider: "acme"})
-		return status.Code(err)
+// verifyAudit calls an RPC that a server without an engine has an answer to.
+func verifyAudit(t *testing.T, conn *grpc.ClientConn, token string) codes.Code {
+	t.Helper()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	_, err := tokenvaultv1.NewAdminServiceClient(conn).VerifyAudit(ctx, &tokenvaultv1.VerifyAuditRequest{}, grpc.WaitForReady(true))
+	return status.Code(err)
+}
+
+// answered is the code of that answer, since there is no audit log.
+const answered = codes.FailedPrecondition
+
+// wantGone waits until a connection is not ready any more.
+func wantGone(t *testing.T, conn *grpc.ClientConn) {
+	t.Helper()
+	for conn.GetState() == connectivity.Ready {
+		if !conn.WaitForStateChange(t.Context(), connectivity.Ready) {
+			t.Fatal("the connection is open still")
+		}
 	}
-	if got := call(known, token.Reveal()); got != codes.PermissionDenied {
-		t.Fatalf("a known caller's call for a subject that is not his: %v", got)
+}
+
+func TestConnectionsOfCallersAreKeptAndThoseOfOthersMakeRoom(t *testing.T) {
+	token, weak := access.GenerateToken(), access.GenerateToken()
+	address, _ := serve(t, func(l *limits) { l.connections = 4 },
+		access.Rule{Name: "reader", Tokens: access.HashTokens(token), Tenant: "default", RPCs: []string{"VerifyAudit"}},
+		access.Rule{Name: "weak", Tokens: access.HashTokens(weak), Tenant: "default", RPCs: []string{"ListProviders"}},
+	)
+	known, refused, unknown := dial(t, address), dial(t, address), dial(t, address)
+	if got := verifyAudit(t, known, token.Reveal()); got != answered {
+		t.Fatalf("a known caller's call: %v", got)
 	}
-	if got := call(unknown, "wrong"); got != codes.Unauthenticated {
+	if got := verifyAudit(t, refused, weak.Reveal()); got != codes.PermissionDenied {
+		t.Fatalf("a known caller's call of an RPC that is not his: %v", got)
+	}
+	if got := verifyAudit(t, unknown, "wrong"); got != codes.Unauthenticated {
 		t.Fatalf("a stranger's call: %v", got)
 	}
 	first := stranger(t, address)
@@ -66,16 +87,39 @@ func TestConnectionsOfKnownCallersAreKeptAndThoseOfStrangersMakeRoom(t *testing.
 		stranger(t, address)
 	}
 	wantEnd(t, first)
-	for unknown.GetState() == connectivity.Ready {
-		if !unknown.WaitForStateChange(t.Context(), connectivity.Ready) {
-			t.Fatal("the stranger's connection is open still")
-		}
-	}
+	wantGone(t, unknown)
+	wantGone(t, refused)
 	if state := known.GetState(); state != connectivity.Ready {
 		t.Errorf("the known caller's connection is %v, want it ready", state)
 	}
-	if got := call(known, token.Reveal()); got != codes.PermissionDenied {
+	if got := verifyAudit(t, known, token.Reveal()); got != answered {
 		t.Errorf("the known caller's next call: %v", got)
+	}
+}
+
+func TestACallerWithManyConnectionsKeepsNobodyOut(t *testing.T) {
+	greedy, modest := access.GenerateToken(), access.GenerateToken()
+	address, _ := serve(t, func(l *limits) { l.connections = 4 },
+		access.Rule{Name: "greedy", Tokens: access.HashTokens(greedy), Tenant: "default", RPCs: []string{"VerifyAudit"}},
+		access.Rule{Name: "modest", Tokens: access.HashTokens(modest), Tenant: "default", RPCs: []string{"VerifyAudit"}},
+	)
+	old := dial(t, address)
+	if got := verifyAudit(t, old, modest.Reveal()); got != answered {
+		t.Fatal(got)
+	}
+	for range 8 {
+		if got := verifyAudit(t, dial(t, address), greedy.Reveal()); got != answered {
+			t.Fatal(got)
+		}
+	}
+	if state := old.GetState(); state != connectivity.Ready {
+		t.Errorf("the modest caller's connection is %v, want it ready", state)
+	}
+	if got := verifyAudit(t, dial(t, address), modest.Reveal()); got != answered {
+		t.Errorf("the modest caller on a new connection: %v", got)
+	}
+	if _, err := grpc_health_v1.NewHealthClient(dial(t, address)).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Errorf("a health check: %v", err)
 	}
 }
 

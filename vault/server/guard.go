@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
 // guard stands before every handler of one server: it authenticates, authorises,
@@ -48,7 +49,7 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 		err = g.decide(ctx, m, req)
 	}
 	if err == nil {
-		resp, err = handler(ctx, req)
+		resp, err = g.handle(ctx, req, handler)
 	}
 	if err != nil {
 		resp, err = nil, g.status(ctx, info.FullMethod, req, err)
@@ -57,6 +58,17 @@ func (g guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 		return nil, g.report.status(ctx, info.FullMethod, req, auditErr)
 	}
 	return resp, err
+}
+
+// handle has the connection stay while a call is under way that is allowed. Those of
+// strangers, and of callers whose calls are refused, make room for others first.
+func (g guard) handle(ctx context.Context, req any, handler grpc.UnaryHandler) (any, error) {
+	if caller := callerFrom(ctx); caller != nil {
+		remote := remoteOf(ctx)
+		netlimit.Enter(remote, caller.Name())
+		defer netlimit.Leave(remote)
+	}
+	return handler(ctx, req)
 }
 
 // status is the reporter's, but for what gRPC's own services say: they have nothing

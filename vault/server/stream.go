@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
 // errStopping ends the streams that would otherwise go on for as long as their
@@ -32,10 +34,18 @@ func (g guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	if m.who == allowedCaller {
 		guarded.decide = func(req any) error {
 			err := g.decided(ctx, info.FullMethod, req, g.decide(ctx, m, req))
-			guarded.begun = err == nil
+			if err == nil && !guarded.begun {
+				guarded.begun = true
+				netlimit.Enter(remoteOf(ctx), callerFrom(ctx).Name())
+			}
 			return err
 		}
 	}
+	defer func() {
+		if guarded.begun {
+			netlimit.Leave(remoteOf(ctx))
+		}
+	}()
 	err = handler(srv, guarded)
 	err = g.endOf(ctx, info.FullMethod, guarded.last, err)
 	if !guarded.begun {

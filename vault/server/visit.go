@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
@@ -59,10 +58,7 @@ type visitKey struct{}
 // messageCame or streamOpen is called with it first.
 func (vs *visits) begin(ctx context.Context, headers metadata.MD) context.Context {
 	visiting, end := context.WithCancelCause(ctx)
-	v := &visit{visits: vs, end: end}
-	if p, ok := peer.FromContext(ctx); ok {
-		v.remote = p.Addr
-	}
+	v := &visit{visits: vs, remote: remoteOf(ctx), end: end}
 	if !netlimit.Kept(v.remote) {
 		v.bytes = visitBytes + headerBytes*len(headers)
 	}
