@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -187,7 +188,7 @@ func TestForgedTokensCauseFewQuestions(t *testing.T) {
 	p, issuer := jwtPolicy(t, clock)
 	stranger := vaulttest.NewIssuer(t, clock.Now)
 	var all sync.WaitGroup
-	for i := range 200 {
+	for i := range 64 { // more would not wait
 		token := stranger.Token(claims("iss", issuer.URL, "jti", fmt.Sprint(i)))
 		all.Go(func() {
 			if _, err := p.Authenticate(t.Context(), bearer(token)); !errors.Is(err, access.ErrUnknown) {
@@ -307,4 +308,38 @@ func FuzzJWT(f *testing.F) {
 			t.Errorf("a token without a key is believed: %q", token)
 		}
 	})
+}
+
+func TestAnIssuerThatHangsHoldsOnlySoManyCalls(t *testing.T) {
+	answer := make(chan struct{})
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-answer
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(issuer.Close)
+	p, err := access.NewPolicy(access.Config{
+		Issuers: []access.Issuer{{URL: issuer.URL}},
+		Rules:   []access.Rule{{Name: "mcp", Tenant: "t", JWT: &access.JWT{Issuer: issuer.URL, Audience: "tokenvault", Subject: workload}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := base64.RawURLEncoding.EncodeToString
+	forged := part([]byte(`{"alg":"ES256"}`)) + "." + part(fmt.Appendf(nil, `{"iss":%q,"exp":9999999999}`, issuer.URL)) + "." + part(make([]byte, 64))
+	const most, more = 64, 10
+	ended := make(chan error)
+	for range most + more {
+		go func() {
+			_, err := p.Authenticate(t.Context(), access.Presented{Bearer: secret.New(forged)})
+			ended <- err
+		}()
+	}
+	for i := range most + more {
+		if i == more {
+			close(answer)
+		}
+		if err := <-ended; !errors.Is(err, access.ErrUnavailable) {
+			t.Errorf("call %d ended with %v, want ErrUnavailable", i, err)
+		}
+	}
 }

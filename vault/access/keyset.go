@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -18,6 +19,8 @@ const (
 	keyTime  = time.Hour        // after which they are asked for again: some may have been withdrawn
 	keyGrace = 24 * time.Hour   // after which they are not believed any more, though the issuer does not answer
 	askPause = 10 * time.Second // between two questions, so that forged tokens cause no more
+
+	maxWaiting = 64 // calls, for the answer to one
 )
 
 // keySet verifies signatures with the keys of an issuer, which it asks for when it
@@ -28,6 +31,8 @@ type keySet struct {
 	client *http.Client
 	now    func() time.Time
 	flight singleflight.Group
+	// waiting are the calls that wait for the flight.
+	waiting atomic.Int32
 
 	mu    sync.Mutex
 	keys  []jose.JSONWebKey
@@ -58,6 +63,9 @@ var (
 	errSignature = errors.New("no key of the issuer's has made the signature")
 	// errNewKey: the issuer may have the key since.
 	errNewKey = errors.New("the token is of a key that is not known, and the issuer was asked just now")
+	// errWaiting keeps forged tokens from holding calls without number while the issuer
+	// does not answer.
+	errWaiting = errors.New("many calls wait for the issuer's answer already")
 )
 
 // VerifySignature implements oidc.KeySet.
@@ -117,6 +125,10 @@ func (s *keySet) atHand(within time.Duration) []jose.JSONWebKey {
 // ask asks for the keys, once for all who want them, unless they were asked for
 // just now. It reports whether they were asked for, and why they could not be had.
 func (s *keySet) ask(ctx context.Context) (asked bool, err error) {
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return false, errWaiting
+	}
 	// Whoever leaves does not end the question for the others.
 	answer := s.flight.DoChan("", func() (any, error) { return s.askOnce(context.WithoutCancel(ctx)) })
 	select {

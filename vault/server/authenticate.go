@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/netlimit"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -63,6 +64,7 @@ func (g guard) authenticate(ctx context.Context, m method) (context.Context, err
 	if !m.needsCaller() || callerFrom(ctx) != nil {
 		return ctx, nil
 	}
+	defer netlimit.Hold(remoteOf(ctx))() // whoever it turns out to be, meanwhile: few wait for an issuer
 	caller, err := g.policy.Authenticate(ctx, presented(ctx, metadata.ValueFromIncomingContext(ctx, "authorization")))
 	switch {
 	case err == nil:

@@ -2,9 +2,13 @@ package server
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -120,6 +124,51 @@ func TestACallerWithManyConnectionsKeepsNobodyOut(t *testing.T) {
 	}
 	if _, err := grpc_health_v1.NewHealthClient(dial(t, address)).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
 		t.Errorf("a health check: %v", err)
+	}
+}
+
+// hanging is an issuer that does not answer until proceed is closed.
+type hanging struct {
+	*httptest.Server
+	asked, proceed chan struct{}
+}
+
+func newHanging(t *testing.T) *hanging {
+	t.Helper()
+	h := &hanging{asked: make(chan struct{}), proceed: make(chan struct{})}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.asked <- struct{}{}
+		<-h.proceed
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+// forged is a token that says it is the issuer's.
+func (h *hanging) forged(n int) string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"ES256"}`)) + "." + part(fmt.Appendf(nil, `{"iss":%q,"exp":9999999999,"n":%d}`, h.URL, n)) + "." + part(make([]byte, 64))
+}
+
+func TestAConnectionStaysWhileItsCallersIssuerIsAsked(t *testing.T) {
+	issuer := newHanging(t)
+	policy, err := access.NewPolicy(access.Config{Issuers: []access.Issuer{{URL: issuer.URL}}, Rules: []access.Rule{
+		{Name: "a", Tenant: "t", JWT: &access.JWT{Issuer: issuer.URL, Audience: "a", Subject: "s"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, _ := servePolicy(t, policy, nil, func(l *limits) { l.connections = 2 })
+	code := make(chan codes.Code)
+	go func() { code <- verifyAudit(t, dial(t, address), issuer.forged(0)) }()
+	<-issuer.asked
+	first := stranger(t, address)
+	stranger(t, address)
+	wantEnd(t, first)
+	close(issuer.proceed)
+	if got := <-code; got != codes.Unavailable {
+		t.Errorf("the call: %v, want it answered: Unavailable", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -31,6 +32,11 @@ func serve(t *testing.T, change func(*limits), rules ...access.Rule) (address st
 	if err != nil {
 		t.Fatal(err)
 	}
+	return servePolicy(t, policy, nil, change)
+}
+
+func servePolicy(t *testing.T, policy *access.Policy, log *slog.Logger, change func(*limits)) (address string, stop func() error) {
+	t.Helper()
 	l := publicLimits()
 	if change != nil {
 		change(&l)
@@ -39,7 +45,7 @@ func serve(t *testing.T, change func(*limits), rules ...access.Rule) (address st
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(Config{Policy: policy}, l)
+	s := newServer(Config{Policy: policy, Logger: log}, l)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, lis) }()
