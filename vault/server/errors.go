@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -58,8 +59,8 @@ type reporter struct {
 	log *slog.Logger
 	// listener is the one whose calls it reports.
 	listener listener
-	// strangers bound the lines of those without a credential. Nil: all are written.
-	strangers *strangers
+	// lines bound those of strangers. Nil: all are written.
+	lines *lineBounds
 }
 
 // ClientAddressKey is the metadata key under which the gateway passes on the
@@ -173,15 +174,39 @@ func (r reporter) failure(ctx context.Context, level slog.Level, method, reason 
 		return
 	}
 	line := append([]slog.Attr{slog.String("method", method), slog.String("reason", reason)}, attrs...)
-	if r.strangers != nil && callerFrom(ctx) == nil && (errors.Is(err, errUnknownCaller) || errors.Is(err, errForbidden)) {
-		count := r.strangers.admit(time.Now())
+	cause := slog.Any("cause", err)
+	if r.lines != nil && callerFrom(ctx) == nil && personFrom(ctx) == nil {
+		count := r.lines.admit(reason, time.Now())
 		if count == 0 {
 			return // counted, and told with the next
 		}
 		line = append(line, slog.Int("count", count))
+		cause = slog.String("cause", cut(err.Error(), maxStrangersCause))
 	}
 	line = append(line, slog.String("peer", r.address(ctx)))
-	r.log.LogAttrs(ctx, level, "request refused", append(line, slog.Any("cause", err))...)
+	r.log.LogAttrs(ctx, level, "request refused", append(line, cause)...)
+}
+
+// maxStrangersCause is in bytes.
+const maxStrangersCause = 300
+
+// lineBounds bound the lines of strangers for each reason: those of one do not hide
+// what else goes wrong.
+type lineBounds struct {
+	mu       sync.Mutex
+	byReason map[string]*strangers
+}
+
+func newLineBounds() *lineBounds { return &lineBounds{byReason: map[string]*strangers{}} }
+
+// admit is that of strangers.
+func (b *lineBounds) admit(reason string, now time.Time) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.byReason[reason] == nil {
+		b.byReason[reason] = new(strangers)
+	}
+	return b.byReason[reason].admit(now)
 }
 
 // namesOf says who asked for what. What strangers ask for is left out, and what

@@ -203,7 +203,7 @@ func TestStrangersCannotFillTheLog(t *testing.T) {
 func TestStrangersHaveSoManyLinesOfTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		r := reporter{log: slog.New(slog.NewTextHandler(&out, nil)), strangers: new(strangers)}
+		r := reporter{log: slog.New(slog.NewTextHandler(&out, nil)), lines: newLineBounds()}
 		known := context.WithValue(t.Context(), callerKey{}, &access.Caller{})
 		lines := func(ctx context.Context, err error) []string {
 			out.Reset()
@@ -218,8 +218,16 @@ func TestStrangersHaveSoManyLinesOfTheLog(t *testing.T) {
 		if got := lines(known, errForbidden); len(got) != 100 {
 			t.Errorf("100 calls of a known caller have left %d lines", len(got))
 		}
-		if got := lines(t.Context(), &vault.Error{Reason: vault.ProviderMisconfigured}); len(got) != 100 {
-			t.Errorf("100 failures of a provider have left %d lines", len(got))
+		for _, err := range []error{
+			&vault.Error{Reason: vault.ProviderMisconfigured, Err: errors.New(strings.Repeat("x", 1000))}, fmt.Errorf("%w: %s", access.ErrUnavailable, strings.Repeat("x", 1000)),
+		} {
+			got := lines(t.Context(), err)
+			if len(got) != maxStrangers {
+				t.Errorf("%.100v: 100 in one second have left %d lines, want %d", err, len(got), maxStrangers)
+			}
+			if len(got[0]) > maxStrangersCause+200 {
+				t.Errorf("a line of %d bytes", len(got[0]))
+			}
 		}
 		time.Sleep(time.Second)
 		if first := lines(t.Context(), errUnknownCaller)[0]; !strings.Contains(first, fmt.Sprintf(" count=%d ", 100-maxStrangers+1)) {

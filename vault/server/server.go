@@ -75,11 +75,11 @@ func newServer(c Config, public limits) *Server {
 	stopping, endAll := context.WithCancel(context.Background()) // ended by stop
 	calls := newUnderway()
 	record := recorder{log: c.Audit, strangers: new(strangers), ids: newRequestIDs()}
-	logged := new(strangers)
+	lines := newLineBounds()
 	guardOf := func(l listener, limits limits) guard {
 		return guard{
 			listener: l, visits: newVisits(limits), methods: methods(), policy: c.Policy, vault: c.Vault,
-			report: reporter{log: log, listener: l, strangers: logged}, record: record,
+			report: reporter{log: log, listener: l, lines: lines}, record: record,
 			stopping: stopping, calls: calls,
 		}
 	}
@@ -101,7 +101,7 @@ func newServer(c Config, public limits) *Server {
 	reflection.Register(s.public)
 
 	tokenvaultv1.RegisterVaultServiceServer(s.gateway, service)
-	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: reporter{log: log, listener: gatewayListener}})
+	tokenvaultv1.RegisterOAuthServiceServer(s.gateway, &oauthService{vault: c.Vault, report: reporter{log: log, listener: gatewayListener, lines: lines}})
 	tokenvaultv1.RegisterPortalServiceServer(s.gateway, &portalService{vault: c.Vault})
 	return s
 }
