@@ -20,6 +20,10 @@ const (
 	defaultBrowserBurst int        = 100
 )
 
+// siteFactor is how much more a site may ask, all of its networks together: of IPv6,
+// anybody can have one with 65,536 networks.
+const siteFactor = 10
+
 // maxAddresses is how many addresses one generation of rates knows: some MiB.
 const maxAddresses = 8 << 10
 
@@ -31,7 +35,7 @@ type rates struct {
 	burst int
 
 	mu             sync.Mutex
-	younger, elder map[netip.Addr]*rate.Limiter
+	younger, elder map[netip.Prefix]*rate.Limiter
 }
 
 func newRates(limit rate.Limit, burst int) *rates {
@@ -41,46 +45,56 @@ func newRates(limit rate.Limit, burst int) *rates {
 	if burst == 0 {
 		burst = defaultBrowserBurst
 	}
-	return &rates{limit: limit, burst: burst, younger: map[netip.Addr]*rate.Limiter{}}
+	return &rates{limit: limit, burst: burst, younger: map[netip.Prefix]*rate.Limiter{}}
 }
 
-// take counts a request. wait is 0, or how long the address has to wait.
+// take counts a request. wait is 0, or how long the address has to wait; then it is
+// not counted.
 func (r *rates) take(addr netip.Addr, now time.Time) (wait time.Duration) {
-	reservation := r.of(network(addr)).ReserveN(now, 1)
-	if wait = reservation.DelayFrom(now); wait > 0 {
-		reservation.CancelAt(now)
+	network, site := networks(addr)
+	all := []*rate.Reservation{r.of(network, 1).ReserveN(now, 1)}
+	if site != network {
+		all = append(all, r.of(site, siteFactor).ReserveN(now, 1))
+	}
+	for _, reservation := range all {
+		wait = max(wait, reservation.DelayFrom(now))
+	}
+	if wait > 0 {
+		for _, reservation := range all {
+			reservation.CancelAt(now)
+		}
 	}
 	return wait
 }
 
-func (r *rates) of(addr netip.Addr) *rate.Limiter {
+// of returns the limiter of a network, which is that of so many addresses.
+func (r *rates) of(network netip.Prefix, factor int) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if limiter, ok := r.younger[addr]; ok {
+	if limiter, ok := r.younger[network]; ok {
 		return limiter
 	}
-	limiter, ok := r.elder[addr]
+	limiter, ok := r.elder[network]
 	if !ok {
-		limiter = rate.NewLimiter(r.limit, r.burst)
+		limiter = rate.NewLimiter(r.limit*rate.Limit(factor), r.burst*factor)
 	}
 	if len(r.younger) >= maxAddresses {
-		r.elder, r.younger = r.younger, map[netip.Addr]*rate.Limiter{}
+		r.elder, r.younger = r.younger, map[netip.Prefix]*rate.Limiter{}
 	}
-	r.younger[addr] = limiter
+	r.younger[network] = limiter
 	return limiter
 }
 
-// network is what counts as one address: of IPv6, the 64 bits that a site gets for
-// one network, in which a machine has as many addresses as it likes.
-func network(addr netip.Addr) netip.Addr {
+// networks are what counts as one address: of IPv6, the 64 bits of one network, in
+// which a machine has as many addresses as it likes, and the 48 of a site, which has
+// as many networks. Of IPv4, it is the address.
+func networks(addr netip.Addr) (network, site netip.Prefix) {
+	addr = addr.WithZone("")
 	if !addr.Is6() {
-		return addr
+		network = netip.PrefixFrom(addr, addr.BitLen())
+		return network, network
 	}
-	prefix, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return addr // cannot be: every IPv6 address has one
-	}
-	return prefix.Addr()
+	return netip.PrefixFrom(addr, 64).Masked(), netip.PrefixFrom(addr, 48).Masked()
 }
 
 // limited bounds how often one address comes to the browser's paths.
