@@ -120,12 +120,11 @@ func (v *Vault) newWatcher(ctx context.Context, r WatchRequest, yield func(Chang
 	}
 	w.at = position{page.Revision, v.now()}
 	if r.ResumeToken != "" {
-		var vault string
-		if w.at, vault, err = parseResumeToken(r.ResumeToken); err != nil {
+		if w.at, err = w.parseResumeToken(r.ResumeToken); err != nil {
 			return nil, err
 		}
-		if w.at.revision > page.Revision || vault != tenant[:vaultMark] {
-			return nil, errResumeTokenExpired() // of a database that was there before a restore, or another
+		if w.at.revision > page.Revision {
+			return nil, errResumeTokenExpired() // of a database that was there before a restore
 		}
 	}
 	return w, nil
@@ -256,7 +255,10 @@ func (w *watcher) deliver(ctx context.Context, entry logged) error {
 }
 
 func (w *watcher) hand(change Change) error {
-	change.ResumeToken = w.at.token(w.tenant)
+	var err error
+	if change.ResumeToken, err = w.resumeToken(); err != nil {
+		return err
+	}
 	if !w.yield(change, nil) {
 		return errStopped
 	}
@@ -286,23 +288,29 @@ func describeChange(record *storagev1.Change) Change {
 	return change
 }
 
-// A resume token is a revision, a time, and the beginning of the tenant's blind
-// name, which no other vault has for it: 24 bytes in base64url. It is no secret
-// and gives no right: it only says from where to go on.
+// A resume token is a position, sealed for the tenant: revisions count what all
+// tenants do, which is nobody's business. One that does not open is of another vault,
+// of another tenant, or forged, and nobody can tell which.
 
-const vaultMark = 8
+// resumeTokens is no kind of record: kinds have no spaces.
+const resumeTokens = "resume token"
 
-func (p position) token(tenant string) string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(p.revision))
-	return base64.RawURLEncoding.EncodeToString(append(append(raw, timeKey(p.time)...), tenant[:vaultMark]...))
+func (w *watcher) resumeToken() (string, error) {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(w.at.revision))
+	sealed, err := w.v.records.keyring.Seal(resumeTokens, w.tenant, append(raw, timeKey(w.at.time)...))
+	return base64.RawURLEncoding.EncodeToString(sealed), err
 }
 
-func parseResumeToken(token string) (p position, vault string, err error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) != 16+vaultMark || raw[0] > 127 || raw[8] > 127 {
-		return position{}, "", invalid(InvalidResumeToken, "resume_token", "is not a resume_token of an earlier answer")
+func (w *watcher) parseResumeToken(token string) (position, error) {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil {
+		return position{}, invalid(InvalidResumeToken, "resume_token", "is not a resume_token of an earlier answer")
 	}
-	return position{store.Revision(binary.BigEndian.Uint64(raw)), keyTime(string(raw[8:16]))}, string(raw[16:]), nil
+	raw, err := w.v.records.keyring.Open(resumeTokens, w.tenant, sealed)
+	if err != nil {
+		return position{}, errResumeTokenExpired()
+	}
+	return position{store.Revision(binary.BigEndian.Uint64(raw)), keyTime(string(raw[8:]))}, nil
 }
 
 func errResumeTokenExpired() *Error {

@@ -1611,7 +1611,7 @@ type WatchConnectionsResponse struct {
 	// As it was after the change; before it, for DISCONNECTED. Absent in a
 	// checkpoint. last_used_time is not set.
 	Connection *Connection `protobuf:"bytes,2,opt,name=connection,proto3" json:"connection,omitempty"`
-	// Where to go on after this answer. It is no secret.
+	// Where to go on after this answer, for callers of the same tenant. It is no secret.
 	ResumeToken string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// When it happened.
 	EventTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`

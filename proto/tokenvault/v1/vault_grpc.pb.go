@@ -112,7 +112,8 @@ type VaultServiceClient interface {
 	// A resume_token goes on after the change that had it: each change comes once,
 	// those of a connection in their order, also across restarts of the vault. The
 	// vault remembers changes for an hour. A client that was away or fell behind
-	// for longer gets RESUME_TOKEN_EXPIRED (OUT_OF_RANGE) and lists again. When
+	// for longer, or has a token of another vault or tenant, gets RESUME_TOKEN_EXPIRED
+	// (OUT_OF_RANGE) and lists again. When
 	// the vault stops, the stream ends with UNAVAILABLE: watch again with the last
 	// resume_token.
 	//
@@ -348,7 +349,8 @@ type VaultServiceServer interface {
 	// A resume_token goes on after the change that had it: each change comes once,
 	// those of a connection in their order, also across restarts of the vault. The
 	// vault remembers changes for an hour. A client that was away or fell behind
-	// for longer gets RESUME_TOKEN_EXPIRED (OUT_OF_RANGE) and lists again. When
+	// for longer, or has a token of another vault or tenant, gets RESUME_TOKEN_EXPIRED
+	// (OUT_OF_RANGE) and lists again. When
 	// the vault stops, the stream ends with UNAVAILABLE: watch again with the last
 	// resume_token.
 	//
