@@ -16,7 +16,7 @@ import (
 // for as long as the others last, while what a loop leaves behind are links that
 // nobody looks at any more. It is the oldest that nobody has opened, since who has
 // opened a link may be at the provider right now; only where all have been opened is
-// it the oldest of all.
+// it the oldest of all. Of links to the portal, which work once, it is the oldest.
 
 // begin carries out ops, which begin a session, and ends another if need be.
 func (v *Vault) begin(ctx context.Context, s newSession, ops ...store.Op) error {
@@ -24,13 +24,20 @@ func (v *Vault) begin(ctx context.Context, s newSession, ops ...store.Op) error 
 	if err != nil {
 		return err
 	}
-	held, release, err := v.store.Lock(ctx, "sessions/"+subject)
+	key := store.Key{Kind: kindOpen, ID: subject}
+	return v.commitWithRoom(ctx, key, func(ctx context.Context) ([]store.Op, error) { return v.makeRoom(ctx, key, s) }, ops...)
+}
+
+// commitWithRoom carries out ops, and those of makeRoom with them, which change what a
+// subject has open: the record at key.
+func (v *Vault) commitWithRoom(ctx context.Context, key store.Key, makeRoom func(context.Context) ([]store.Op, error), ops ...store.Op) error {
+	held, release, err := v.store.Lock(ctx, string(key.Kind)+"/"+key.ID)
 	if err != nil {
-		return fmt.Errorf("lock the sessions of a subject: %w", err)
+		return fmt.Errorf("lock what a subject has open: %w", err)
 	}
 	defer release()
 	for range maxConflicts {
-		room, err := v.makeRoom(held, store.Key{Kind: kindOpen, ID: subject}, s)
+		room, err := makeRoom(held)
 		if err != nil {
 			return err
 		}
@@ -42,13 +49,41 @@ func (v *Vault) begin(ctx context.Context, s newSession, ops ...store.Op) error 
 	return fmt.Errorf("begin a session: %w, %d times in a row", store.ErrConflict, maxConflicts)
 }
 
-// makeRoom returns the operations that count a session among those of its subject.
-func (v *Vault) makeRoom(ctx context.Context, key store.Key, s newSession) ([]store.Op, error) {
+// opened reads what a subject has open.
+func (v *Vault) opened(ctx context.Context, key store.Key) (*storagev1.OpenSessions, store.Revision, error) {
 	all := new(storagev1.OpenSessions)
 	revision, err := v.records.get(ctx, key, all)
 	if errors.Is(err, store.ErrNotFound) {
-		revision, err = store.Absent, nil
+		return all, store.Absent, nil
 	}
+	return all, revision, err
+}
+
+// beginPortalLink carries out op, which makes a link to the portal, and ends another
+// if need be.
+func (v *Vault) beginPortalLink(ctx context.Context, id string, link *storagev1.PortalLink, op store.Op) error {
+	subject, err := v.blind.subject(link.GetTenant(), link.GetSubject())
+	if err != nil {
+		return err
+	}
+	key := store.Key{Kind: kindOpenLinks, ID: subject}
+	return v.commitWithRoom(ctx, key, func(ctx context.Context) (ops []store.Op, err error) {
+		all, revision, err := v.opened(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		all.Sessions, all.ExpireTime = append(all.Sessions, []byte(id)), link.GetExpireTime()
+		for ; len(all.Sessions) > maxOpenSessions; all.Sessions = all.Sessions[1:] {
+			ops = append(ops, store.Delete(store.Key{Kind: kindPortalLinks, ID: string(all.Sessions[0])}, store.Any))
+		}
+		counted, err := v.records.put(key, all, revision)
+		return append(ops, counted), err
+	}, op)
+}
+
+// makeRoom returns the operations that count a session among those of its subject.
+func (v *Vault) makeRoom(ctx context.Context, key store.Key, s newSession) ([]store.Op, error) {
+	all, revision, err := v.opened(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -62,13 +62,14 @@ func (v *Vault) CreatePortalLink(ctx context.Context, r PortalLinkRequest) (Port
 	if err != nil {
 		return PortalLink{}, err
 	}
-	op, err := v.records.put(store.Key{Kind: kindPortalLinks, ID: id}, &storagev1.PortalLink{
+	l := &storagev1.PortalLink{
 		Tenant: r.Scope.Tenant, Subject: r.Subject, Providers: r.Scope.Providers, ReturnUrl: r.ReturnURL, ExpireTime: timestamppb.New(end),
-	}, store.Absent)
+	}
+	op, err := v.records.put(store.Key{Kind: kindPortalLinks, ID: id}, l, store.Absent)
 	if err != nil {
 		return PortalLink{}, err
 	}
-	if _, err := v.store.Commit(ctx, op); err != nil {
+	if err := v.beginPortalLink(ctx, id, l, op); err != nil {
 		return PortalLink{}, err
 	}
 	return PortalLink{

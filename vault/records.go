@@ -18,6 +18,7 @@ const (
 	kindConnections store.Kind = "connections"
 	kindSessions    store.Kind = "sessions"
 	kindOpen        store.Kind = "open-sessions"
+	kindOpenLinks   store.Kind = "open-portal-links"
 	kindFlows       store.Kind = "flows"
 	// kindConfirmations hold codes that are not redeemed yet.
 	kindConfirmations store.Kind = "confirmations"
@@ -41,7 +42,7 @@ func sealedKinds() []store.Kind {
 	return []store.Kind{
 		kindConnections, kindSessions, kindOpen, kindFlows, kindDue, kindChanges, kindRevocations, kindUsage,
 		kindDisconnections, kindSecrets, kindDevices, kindAudit, kindConfirmations,
-		kindLogins, kindSignIns, kindPortalLinks,
+		kindLogins, kindSignIns, kindPortalLinks, kindOpenLinks,
 	}
 }
 

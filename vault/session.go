@@ -23,7 +23,8 @@ const SessionLifetime = 10 * time.Minute
 
 const (
 	maxLoginHint = 256 // bytes
-	// maxOpenSessions is how many sessions of a subject can be open.
+	// maxOpenSessions is how many sessions of a subject can be open, and how many of
+	// its links to the portal.
 	maxOpenSessions = 20
 	// maxOpenings is how often a link can be opened. Whoever has a link makes
 	// the vault write with every opening.

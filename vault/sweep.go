@@ -39,6 +39,7 @@ func (v *Vault) sweep(ctx context.Context) error {
 	return errors.Join(
 		v.sweepKind(ctx, kindSessions, func() expiring { return new(storagev1.Session) }),
 		v.sweepKind(ctx, kindOpen, func() expiring { return new(storagev1.OpenSessions) }),
+		v.sweepKind(ctx, kindOpenLinks, func() expiring { return new(storagev1.OpenSessions) }),
 		v.sweepKind(ctx, kindFlows, func() expiring { return new(storagev1.Flow) }),
 		v.sweepKind(ctx, kindConfirmations, func() expiring { return new(storagev1.Confirmation) }),
 		v.sweepKind(ctx, kindLogins, func() expiring { return new(storagev1.Login) }),

@@ -3,12 +3,14 @@ package vaulttest_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/store"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
@@ -166,6 +168,40 @@ func TestDeviceFlowsAreCountedToo(t *testing.T) {
 	if n := stored(t, e, "sessions"); n != maxOpenSessions {
 		t.Errorf("%d sessions are stored, want %d", n, maxOpenSessions)
 	}
+}
+
+func TestTheOldestLinkToThePortalMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := vaulttest.NewEngine(t, vaulttest.EngineConfig{})
+		link := func(subject string) vault.OpenPortalRequest {
+			l, err := e.Vault.CreatePortalLink(t.Context(), vault.PortalLinkRequest{Subject: subject, Scope: vault.PortalScope{Tenant: vault.DefaultTenant}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, text, _ := strings.Cut(l.URL.Reveal(), "link=")
+			return vault.OpenPortalRequest{Link: secret.New(text)}
+		}
+		links := []vault.OpenPortalRequest{link("bob")}
+		for range 3 * maxOpenSessions {
+			links = append(links, link("alice"))
+		}
+		if n := stored(t, e, "portal-links"); n != maxOpenSessions+1 {
+			t.Errorf("%d links are stored, want %d of alice's and one of bob's", n, maxOpenSessions)
+		}
+		for i, l := range links {
+			_, err := e.Vault.OpenPortal(t.Context(), l)
+			if isOpen := i == 0 || i >= len(links)-maxOpenSessions; isOpen != (err == nil) || !isOpen && vault.ReasonOf(err) != vault.SessionExpired {
+				t.Errorf("link %d of %d: %v", i, len(links), err)
+			}
+		}
+		time.Sleep(2 * vault.PortalLinkLifetime)
+		synctest.Wait()
+		for _, kind := range []store.Kind{"portal-links", "open-portal-links"} {
+			if n := stored(t, e, kind); n != 0 {
+				t.Errorf("%d records of %s are left", n, kind)
+			}
+		}
+	})
 }
 
 func TestNothingIsLeftOfSessionsThatHaveEnded(t *testing.T) {

@@ -1052,10 +1052,11 @@ func (x *Session) GetPortal() bool {
 	return false
 }
 
-// OpenSessions are those of one subject that may still be finished.
+// OpenSessions are those of one subject that may still be finished, or its links to
+// the portal.
 type OpenSessions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Store keys of the sessions, the oldest first.
+	// Store keys of them, the oldest first.
 	Sessions [][]byte `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	// When the last of them ends.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
