@@ -134,7 +134,11 @@ func verifyHere(ctx context.Context, path string, older []string) (report auditR
 	if err != nil {
 		return report, err
 	}
-	found, err := verifyFiles(key, head, append(older, c.AuditPath))
+	paths := append(older, c.AuditPath)
+	if journal := audit.JournalPath(c.AuditPath); !isMissing(journal) {
+		paths = append(paths, journal) // it holds lines where the vault was killed
+	}
+	found, err := verifyFiles(key, head, paths)
 	if err != nil {
 		return report, err
 	}
@@ -172,6 +176,13 @@ func openAuditLog(path string) (*os.File, error) {
 		return nil, fmt.Errorf("this user may not read %s: run as the vault's user", path)
 	}
 	return file, err
+}
+
+// isMissing reports whether there is no such file, as with the journal of a log that
+// was written by a vault that kept none.
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func errNoAuditLog(path string) error {

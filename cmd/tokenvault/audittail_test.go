@@ -38,6 +38,9 @@ func TestAnEntryCannotSpeakToTheTerminal(t *testing.T) {
 		if err := log.Append(audit.Entry{RPC: "GetCredentials", Outcome: audit.Failed, Subject: subject, Provider: "mailchimp"}); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := log.Verify(); err != nil { // has the file hold everything
+			t.Fatal(err)
+		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

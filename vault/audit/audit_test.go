@@ -176,6 +176,7 @@ func TestAProcessThatIsKilledLosesNothingItHasAcknowledged(t *testing.T) {
 	path, keeper := written(t)
 	l := open(t, path, keeper)
 	appendEntries(t, l, 5) // the head is not kept, and the file not closed
+	l.Kill()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -70,11 +70,13 @@ func (k Key) Fingerprint(token string) string {
 	return k.sum(12, nil, "token\n", token)
 }
 
-// seal closes a line with its hash.
-func seal(line []byte, hash string) []byte {
-	line = append(line, hashField...)
-	line = append(line, hash...)
-	return append(line, "\"}\n"...)
+// appendHash closes the line that begins at begin with its hash: it is the next after
+// head, and becomes the head.
+func (k Key) appendHash(lines []byte, begin int, head *Head) []byte {
+	*head = Head{Sequence: head.Sequence + 1, Hash: k.link(head.Hash, lines[begin:])}
+	lines = append(lines, hashField...)
+	lines = append(lines, head.Hash...)
+	return append(lines, "\"}\n"...)
 }
 
 // errNotALine says that a line is not one of a log.

@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,8 @@ type File struct {
 	Reader io.Reader
 }
 
-// Verify reads the files of a log in their order, the newest last, and reports
+// Verify reads the files of a log in their order, the newest last, and after it, if
+// the vault is stopped, the log's journal, which is told by what it holds. It reports
 // every line that was changed, left out, moved, added or cut off since it was
 // written; so is where a file begins and ends. kept is the head that is kept elsewhere. Lines before the first file
 // are not missed: files may be deleted from the front. The error is that of a
@@ -56,7 +58,7 @@ func Verify(key Key, kept Head, files ...File) (Report, error) {
 			return v.report, fmt.Errorf("read %s: %w", file.Name, err)
 		}
 	}
-	v.end(files)
+	v.end()
 	return v.report, nil
 }
 
@@ -64,8 +66,11 @@ type verifier struct {
 	key    Key
 	report Report
 	kept   Head
-	begun  bool // the first line was read
-	met    bool // the line that the kept head is of was read, as it was written
+	newest string // the name of the newest file
+	torn   []byte // its last line, if that has no end
+	lines  int    // of it
+	begun  bool   // the first line was read
+	met    bool   // the line that the kept head is of was read, as it was written
 }
 
 func (v *verifier) fail(file string, line int, format string, args ...any) {
@@ -75,17 +80,24 @@ func (v *verifier) fail(file string, line int, format string, args ...any) {
 }
 
 func (v *verifier) read(file File) error {
-	lines := bufio.NewScanner(file.Reader)
+	reader := bufio.NewReader(file.Reader)
+	if name, err := reader.Peek(len(journalName)); err == nil && string(name) == journalName {
+		return v.journal(file.Name, reader)
+	}
+	v.failTorn()
+	v.newest = file.Name
+	lines := bufio.NewScanner(reader)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
 	lines.Split(wholeLines)
 	n := 0
 	for lines.Scan() {
 		n++
 		text, isWhole := bytes.CutSuffix(lines.Bytes(), []byte("\n"))
-		line, err := ParseLine(text)
-		if err == nil && !isWhole {
-			err = errCutShort
+		if !isWhole {
+			v.torn, v.lines = bytes.Clone(text), n
+			continue
 		}
+		line, err := ParseLine(text)
 		if err != nil {
 			v.fail(file.Name, n, "%v", err)
 			continue
@@ -102,6 +114,28 @@ func (v *verifier) read(file File) error {
 	return lines.Err()
 }
 
+// journal looks at the lines of a journal that are not in a file.
+func (v *verifier) journal(name string, reader io.Reader) error {
+	content, err := io.ReadAll(io.LimitReader(reader, journalSize+1))
+	if err != nil {
+		return err
+	}
+	lines, err := v.key.journalLines(content)
+	written := v.report.Last.Sequence
+	for i, line := range lines {
+		if line.Sequence == written+1 && bytes.HasPrefix(line.text(), v.torn) {
+			v.torn = nil // the process was killed while it wrote the line
+		}
+		if line.Sequence > written {
+			v.line(name, i+2, line) // its first line is not one of the log
+		}
+	}
+	if err != nil {
+		v.fail(name, len(lines)+2, "%v", err)
+	}
+	return nil
+}
+
 // wholeLines is bufio.ScanLines, but keeps what a line ends with.
 func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if end := bytes.IndexByte(data, '\n') + 1; end > 0 {
@@ -113,8 +147,13 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 	return 0, nil, nil
 }
 
-// errCutShort says that a line has no end.
-var errCutShort = errors.New("is cut off before its end")
+// failTorn says that the last line of the newest file has no end.
+func (v *verifier) failTorn() {
+	if v.torn != nil {
+		v.fail(v.newest, v.lines, "is cut off before its end")
+	}
+	v.torn = nil
+}
 
 // line looks at one line. After one that does not fit, the chain is taken up
 // where that line says that it goes on, so that the next problem is found too.
@@ -152,11 +191,9 @@ func (v *verifier) line(file string, n int, line Line) {
 }
 
 // end compares the end of the chain with the head that is kept elsewhere.
-func (v *verifier) end(files []File) {
-	last := "the log"
-	if len(files) > 0 {
-		last = files[len(files)-1].Name
-	}
+func (v *verifier) end() {
+	v.failTorn()
+	last := cmp.Or(v.newest, "the log")
 	switch found := v.report.Last; {
 	case found.Sequence < v.kept.Sequence:
 		v.fail(last, 0, "lines %d to %d are missing at the end", found.Sequence+1, v.kept.Sequence)

@@ -135,7 +135,9 @@ func TestAPanicEndsItsCallAndTellsNothing(t *testing.T) {
 				t.Errorf("the log does not tell where it happened, or tells too much:\n%s", log)
 			}
 			record, err := os.ReadFile(path)
-			if err != nil || !strings.Contains(string(record), `"rpc":"Call","outcome":"failed","reason":"INTERNAL","caller":"program"`) || strings.Contains(string(record), canary) {
+			waiting, journalErr := os.ReadFile(audit.JournalPath(path))
+			record = append(record, waiting...)
+			if err := errors.Join(err, journalErr); err != nil || !strings.Contains(string(record), `"rpc":"Call","outcome":"failed","reason":"INTERNAL","caller":"program"`) || strings.Contains(string(record), canary) {
 				t.Errorf("the record of the calls is %s, %v", record, err)
 			}
 		})

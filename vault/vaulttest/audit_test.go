@@ -22,15 +22,24 @@ import (
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
-// entries reads the audit log.
-func entries(t *testing.T, s *vaulttest.Stack) []audit.Entry {
+// record reads the audit log, with what a moment ago was in its journal only.
+func record(t *testing.T, s *vaulttest.Stack) []byte {
 	t.Helper()
+	if _, err := s.Audit.Verify(); err != nil { // has the file hold everything
+		t.Fatal(err)
+	}
 	content, err := os.ReadFile(s.AuditPath)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return content
+}
+
+// entries takes the audit log apart.
+func entries(t *testing.T, s *vaulttest.Stack) []audit.Entry {
+	t.Helper()
 	var all []audit.Entry
-	for text := range bytes.Lines(content) {
+	for text := range bytes.Lines(record(t, s)) {
 		line, err := audit.ParseLine(bytes.TrimSuffix(text, []byte("\n")))
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
@@ -91,10 +100,7 @@ func TestEveryDecisionIsOnRecord(t *testing.T) {
 	if last.TraceID != "0af7651916cd43dd8448eb211c80319c" {
 		t.Errorf("trace = %q", last.TraceID)
 	}
-	content, err := os.ReadFile(s.AuditPath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := record(t, s)
 	for name, canary := range map[string]string{"access token": creds.GetOauth2().GetAccessToken(), "caller token": s.Token.Reveal()} {
 		if bytes.Contains(content, []byte(canary)) {
 			t.Errorf("the %s is in the log", name)

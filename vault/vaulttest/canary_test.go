@@ -25,6 +25,7 @@ import (
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
@@ -157,7 +158,7 @@ func (r recording) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *canaries) leaks() {
 	c.t.Helper()
 	c.add("issued by the sandbox", c.Sandbox.Secrets()...)
-	for name, path := range map[string]string{"database": c.DatabasePath, "audit log": c.AuditPath} {
+	for name, path := range map[string]string{"database": c.DatabasePath, "audit log": c.AuditPath, "journal of the audit log": audit.JournalPath(c.AuditPath)} {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			c.t.Fatal(err)
