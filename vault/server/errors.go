@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -93,7 +94,18 @@ func (r reporter) status(ctx context.Context, method string, req any, err error)
 		st = newStatus(codes.Internal, reason, fmt.Sprintf("Something went wrong inside the vault. Its operator finds the cause in the log under error_id %s.", id))
 	}
 	r.failure(ctx, level, method, reason, err, attrs...)
+	leaveToCaller(ctx, err)
 	return st.Err()
+}
+
+// leaveToCaller has a client's gRPC not try again by itself, within a second or so, what
+// is worth trying only after RetryInfo's pause (gRPC proposal A6: pushback). Callers do
+// that, who know how much time they have.
+func leaveToCaller(ctx context.Context, err error) {
+	var e *vault.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", "-1")) // fails outside calls alone
+	}
 }
 
 // levelOf is how loud a failure is: debug for what is a part of everyday use, warn

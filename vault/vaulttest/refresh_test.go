@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -175,6 +177,20 @@ func TestOnlyADeadGrantMarksAConnection(t *testing.T) {
 				t.Errorf("connecting again ended at %d", code)
 			}
 		})
+	}
+}
+
+// TestAProviderThatFailsIsNotAskedAgainByGRPC: clients whose gRPC tries again by itself
+// would ask within a second, and RetryInfo says later.
+func TestAProviderThatFailsIsNotAskedAgainByGRPC(t *testing.T) {
+	s := newExpiring(t)
+	s.Clock.Advance(time.Hour)
+	s.Sandbox.Fault(sandbox.Token, sandbox.Fault{Status: 503})
+	var trailer metadata.MD
+	_, err := s.Client.GetCredentials(t.Context(), &tokenvaultv1.GetCredentialsRequest{Subject: "alice", Provider: "acme"}, grpc.Trailer(&trailer))
+	wantError(t, err, codes.Unavailable, "PROVIDER_UNAVAILABLE")
+	if got := trailer.Get("grpc-retry-pushback-ms"); len(got) != 1 || got[0] != "-1" {
+		t.Errorf("grpc-retry-pushback-ms = %v, want -1", got)
 	}
 }
 
