@@ -39,7 +39,7 @@ func layers() map[string]mayImport {
 		"vault/sandbox/playbook":          {own: []string{"vault/sandbox", "vault/provider", "vault/secret"}},
 		"vault":                           {own: engine},
 		"vault/server":                    {own: append([]string{"vault/access", "vault/claims", "vault/netlimit", api}, engine...), grpc: true},
-		"vault/client":                    {own: []string{api}, grpc: true},
+		"vault/client":                    {own: []string{"vault/secret", "vault/certs", api}, grpc: true},
 		"vault/vaulttest":                 everything,
 		"vault/vaulttest/browsertest":     everything,
 		"gateway":                         {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
@@ -80,5 +80,25 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheClientBringsNothingOfTheVaultsOwn guards the programs that import it: they get
+// gRPC and oauth2, and no database, encryption at rest or configuration.
+func TestTheClientBringsNothingOfTheVaultsOwn(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"vault/client").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := []string{
+		module + "vault/client", module + "vault/secret", module + "vault/certs", module + "proto/tokenvault/v1",
+		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto", "golang.org/x/", "github.com/grpc-ecosystem/grpc-gateway/v2/",
+	}
+	for dep := range strings.Lines(string(out)) {
+		dep = strings.TrimSpace(dep)
+		first, _, _ := strings.Cut(dep, "/")
+		if strings.Contains(first, ".") && !slices.ContainsFunc(may, func(prefix string) bool { return strings.HasPrefix(dep, prefix) }) {
+			t.Errorf("brings %s", dep)
+		}
 	}
 }

@@ -1,0 +1,122 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// ConnectOptions say more about a flow. The zero value is a good start.
+type ConnectOptions struct {
+	// Label names one of several connections. Empty: "default".
+	Label string
+	// Scopes to ask for. Empty: those of the vault's configuration.
+	Scopes []string
+	// ReturnURL is where the browser goes in the end. Empty: that of [WithReturnURL], or
+	// a page of the vault's. Vaults with binding: confirm need one.
+	ReturnURL string
+	// LoginHint is the account that the person is expected to use.
+	LoginHint string
+	// Params are values for the provider's variables, such as the name of a shop.
+	Params map[string]string
+}
+
+// Link is what a person opens in a browser to connect an account.
+type Link struct {
+	// URL is for that person alone.
+	URL string
+	// Session is the id of the flow. Treat it like the link.
+	Session string
+	// ExpireTime is when the link ends: in 10 minutes.
+	ExpireTime time.Time
+}
+
+// Connect begins a flow, and changes nothing about a connection that is there: only a
+// finished flow does.
+func (c *Client) Connect(ctx context.Context, subject, provider string, o ConnectOptions) (*Link, error) {
+	resp, err := c.vault.Connect(ctx, &tokenvaultv1.ConnectRequest{
+		Subject: subject, Provider: provider, Label: o.Label, Scopes: o.Scopes, LoginHint: o.LoginHint, Params: o.Params,
+		ReturnUrl: cmp.Or(o.ReturnURL, c.returnURL),
+	})
+	if err != nil {
+		return nil, c.fail(name{subject, provider, o.Label}, err)
+	}
+	return &Link{URL: resp.GetConnectUrl(), Session: resp.GetSession(), ExpireTime: resp.GetExpireTime().AsTime()}, nil
+}
+
+// Confirm finishes a flow of a vault with binding: confirm, when the person is back at
+// the return URL. confirmation is from its query. subject is whom the application has
+// signed in in that browser, and never from the query: that is what keeps one person
+// from connecting another's account.
+func (c *Client) Confirm(ctx context.Context, confirmation, subject string) (*tokenvaultv1.Connection, error) {
+	resp, err := c.vault.ConfirmConnection(ctx, &tokenvaultv1.ConfirmConnectionRequest{Confirmation: confirmation, Subject: subject})
+	if err != nil {
+		return nil, c.fail(name{subject: subject}, err)
+	}
+	return resp.GetConnection(), nil
+}
+
+// PortalLink returns a link to the portal, where a person sees and changes their own
+// connections. It works once, for 5 minutes, and whoever opens it is taken for the
+// subject: redirect the browser in which the application has signed them in to it at
+// once. returnURL is where the portal's link back leads; empty: there is none.
+func (c *Client) PortalLink(ctx context.Context, subject, returnURL string) (secret.String, error) {
+	resp, err := c.vault.CreatePortalSession(ctx, &tokenvaultv1.CreatePortalSessionRequest{Subject: subject, ReturnUrl: returnURL})
+	if err != nil {
+		return secret.String{}, c.fail(name{subject: subject}, err)
+	}
+	return secret.New(resp.GetPortalUrl()), nil
+}
+
+// Pauses between questions when no watch tells of changes.
+const (
+	firstLook = time.Second
+	lastLook  = 10 * time.Second
+)
+
+// WaitConnected returns nil as soon as there are credentials for a subject at a provider,
+// at once if there are. It waits through what passes or what the person can mend, until
+// ctx ends, whose error it returns; any other error it returns at once.
+func (c *Client) WaitConnected(ctx context.Context, subject, provider string, options ...RequestOption) error {
+	r := newRequest(subject, provider, options)
+	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		news, stop := c.cache.news(r.name) // before it asks: none is missed
+		_, err := c.answer(ctx, r)
+		switch reasonOf(err) {
+		case "NOT_CONNECTED", "REAUTHORIZATION_REQUIRED", "SCOPES_MISSING", "PROVIDER_UNAVAILABLE":
+			err = wait(ctx, news, c.lookAgain(pause))
+		default:
+			stop()
+			return err
+		}
+		stop()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// lookAgain is when to ask again, whatever the watch tells: a caller may see less than it
+// may use.
+func (c *Client) lookAgain(pause time.Duration) time.Duration {
+	if c.cache.isWatched() {
+		return untold
+	}
+	return pause
+}
+
+// wait waits for news, but not for longer.
+func wait(ctx context.Context, news <-chan struct{}, longest time.Duration) error {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-news:
+	case <-timer.C:
+	}
+	return nil
+}

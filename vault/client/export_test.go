@@ -1,0 +1,46 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// WithClock is the time that answers and tokens end by.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) { c.now = now }
+}
+
+// News is closed at the next news of a connection that the watch brings.
+func (c *Client) News(subject, provider string) <-chan struct{} {
+	news, _ := c.cache.news(name{subject, provider, "default"})
+	return news
+}
+
+// AwaitWatch begins the watch and returns when it is up.
+func (c *Client) AwaitWatch(ctx context.Context) error {
+	c.watch.begin(c)
+	for {
+		news, _ := c.cache.news(name{})
+		if c.cache.isWatched() {
+			return nil
+		}
+		if err := wait(ctx, news, time.Hour); err != nil {
+			return err
+		}
+	}
+}
+
+// IsWatched reports whether the watch is up.
+func (c *Client) IsWatched() bool { return c.cache.isWatched() }
+
+// Kept counts the answers that are kept, the slots for them, and who waits for news.
+func (c *Client) Kept() (answers, slots, waiting int) {
+	c.cache.mu.Lock()
+	defer c.cache.mu.Unlock()
+	for _, e := range c.cache.slots {
+		if e.Value.(*slot).answer != nil {
+			answers++
+		}
+	}
+	return answers, c.cache.line.Len(), len(c.cache.waiting)
+}
