@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
@@ -44,6 +45,15 @@ func alive() keepalive.ClientParameters {
 	return keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}
 }
 
+// tries is how the client looks for a vault that has gone. gRPC's own pauses grow to two
+// minutes.
+func tries() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 10 * time.Second},
+		MinConnectTimeout: 10 * time.Second,
+	}
+}
+
 // New returns a client of the vault at addr, a host:port. It does not wait for the
 // vault: calls do. Off loopback it speaks TLS. It needs a credential: [WithToken],
 // [WithTokenFile] or [WithCertificateFiles].
@@ -63,7 +73,7 @@ func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	dial := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport), grpc.WithKeepaliveParams(alive()),
+		grpc.WithTransportCredentials(transport), grpc.WithKeepaliveParams(alive()), grpc.WithConnectParams(tries()),
 		grpc.WithDefaultServiceConfig(serviceConfig), grpc.WithChainUnaryInterceptor(bounded),
 	}
 	caller, err := conf.caller()

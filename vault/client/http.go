@@ -173,8 +173,8 @@ func (c *Client) renew(ctx context.Context, r *request, refused int64) *Credenti
 		return nil
 	}
 	defer leave()
-	if a := c.cache.get(r.key, c.now()); a != nil && a.credentials.Generation != refused {
-		return a.credentials
+	if a, err := c.answer(ctx, r); err != nil || a.credentials.Generation != refused {
+		return credentialsIn(a)
 	}
 	if !s.renewed.IsZero() && c.now().Sub(s.renewed) < renewPause {
 		return nil
@@ -188,6 +188,13 @@ func (c *Client) renew(ctx context.Context, r *request, refused int64) *Credenti
 		return nil
 	}
 	return c.reread(ctx, r, s, refused)
+}
+
+func credentialsIn(a *answer) *Credentials {
+	if a == nil {
+		return nil
+	}
+	return a.credentials
 }
 
 // reread asks the vault for credentials of another generation.
