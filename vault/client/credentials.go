@@ -122,8 +122,8 @@ func (c *Client) answer(ctx context.Context, r *request) (*answer, error) {
 		return a, nil
 	}
 	c.watch.begin(c)
-	return c.cache.ask(ctx, r.key, c.now, func(ctx context.Context) (*answer, error) {
-		return c.askVault(ctx, r)
+	return untilServed(ctx, func() (*answer, error) {
+		return c.cache.ask(ctx, r.key, c.now, func(ctx context.Context) (*answer, error) { return c.askVault(ctx, r) })
 	})
 }
 
@@ -134,9 +134,7 @@ func (c *Client) askVault(ctx context.Context, r *request) (*answer, error) {
 	if r.minTTL != 0 {
 		ask.MinTtl = durationpb.New(r.minTTL)
 	}
-	resp, err := untilServed(ctx, func(ctx context.Context) (*tokenvaultv1.GetCredentialsResponse, error) {
-		return c.vault.GetCredentials(ctx, ask)
-	})
+	resp, err := c.vault.GetCredentials(ctx, ask)
 	if err != nil {
 		return nil, c.fail(r.name, err)
 	}

@@ -48,7 +48,7 @@ func (a *api) all() []seen {
 	return a.seen
 }
 
-func status(code int, location ...string) *http.Response {
+func answerOf(code int, location ...string) *http.Response {
 	resp := &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(""))}
 	for _, where := range location {
 		resp.Header.Set("Location", where)
@@ -63,9 +63,9 @@ func newAPI(t *testing.T) (*rig, *api) {
 	s := vaulttest.New(t, vaulttest.Config{TokenLifetime: time.Hour})
 	a := &api{answer: func(req *http.Request) *http.Response {
 		if _, token, _ := strings.Cut(req.Header.Get("Authorization"), " "); !s.Sandbox.Valid(token) {
-			return status(http.StatusUnauthorized)
+			return answerOf(http.StatusUnauthorized)
 		}
-		return status(http.StatusOK)
+		return answerOf(http.StatusOK)
 	}}
 	r := rigOn(t, s, client.WithToken(s.Token.Reveal()), client.WithHTTPTransport(a))
 	r.connect("alice", "acme")
@@ -115,7 +115,7 @@ func TestPathsAreBelowTheAPIOfTheAccount(t *testing.T) {
 }
 
 func TestCredentialsGoNowhereElse(t *testing.T) {
-	a := &api{answer: func(*http.Request) *http.Response { return status(http.StatusOK) }}
+	a := &api{answer: func(*http.Request) *http.Response { return answerOf(http.StatusOK) }}
 	s := vaulttest.New(t, vaulttest.Config{})
 	r := rigOn(t, s, client.WithToken(s.Token.Reveal()), client.WithHTTPTransport(a))
 	r.connect("alice", "mailchimp")
@@ -178,9 +178,9 @@ func TestARedirectTakesNoCredentialsElsewhere(t *testing.T) {
 			fill := func(text string) string { return strings.ReplaceAll(text, "{api}", s.SandboxURL) }
 			a.answer = func(req *http.Request) *http.Response {
 				if len(a.all()) == 1 {
-					return status(http.StatusTemporaryRedirect, row.to)
+					return answerOf(http.StatusTemporaryRedirect, row.to)
 				}
-				return status(http.StatusOK)
+				return answerOf(http.StatusOK)
 			}
 			r := rigOn(t, s, client.WithToken(s.Token.Reveal()), client.WithHTTPTransport(a))
 			r.connect("alice", "mailchimp")
@@ -237,7 +237,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 
 func TestATokenThatIsRefusedAgainAndAgainIsLeftAlone(t *testing.T) {
 	r, a := newAPI(t)
-	a.answer = func(*http.Request) *http.Response { return status(http.StatusUnauthorized) }
+	a.answer = func(*http.Request) *http.Response { return answerOf(http.StatusUnauthorized) }
 	for range 5 {
 		if resp := do(t, r.acme(), http.MethodGet, acmeAPI, nil); resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("status = %d, want that of the API", resp.StatusCode)
@@ -280,9 +280,9 @@ func TestATokenThatSomebodyElseHasReplacedIsReadAnew(t *testing.T) {
 	s := vaulttest.New(t, vaulttest.Config{TokenLifetime: time.Hour, Rules: []access.Rule{rule(access.Rule{Tokens: access.HashTokens(token)}, "GetCredentials")}})
 	a := &api{answer: func(req *http.Request) *http.Response {
 		if _, token, _ := strings.Cut(req.Header.Get("Authorization"), " "); !s.Sandbox.Valid(token) {
-			return status(http.StatusUnauthorized)
+			return answerOf(http.StatusUnauthorized)
 		}
-		return status(http.StatusOK)
+		return answerOf(http.StatusOK)
 	}}
 	r := rigOn(t, s, client.WithToken(token.Reveal()), client.WithHTTPTransport(a))
 	r.connect("alice", "acme")

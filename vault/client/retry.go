@@ -24,21 +24,18 @@ const serviceConfig = `{"methodConfig": [{
 	}
 }]}`
 
-// untilServed makes a read again when the vault has said (RetryInfo), twice at most, and
-// only where that leaves it as much time as it waits.
-func untilServed[T any](ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+// untilServed asks again when the vault has said (RetryInfo), twice at most, and only
+// where that leaves as much time as it takes.
+func untilServed(ctx context.Context, ask func() (*answer, error)) (*answer, error) {
+	deadline, has := ctx.Deadline()
+	if !has {
+		deadline = time.Now().Add(patience)
+	}
 	for tries := 0; ; tries++ {
-		answer, err := read(ctx)
+		a, err := ask()
 		pause := retryAfter(err)
-		if deadline, has := ctx.Deadline(); pause <= 0 || tries == 2 || has && time.Until(deadline) < 2*pause {
-			return answer, err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return answer, err
-		case <-timer.C:
+		if pause <= 0 || tries == 2 || time.Until(deadline) < 2*pause || wait(ctx, nil, pause) != nil {
+			return a, err
 		}
 	}
 }
