@@ -245,7 +245,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 func TestAnswersDependOnAllThatWasAsked(t *testing.T) {
 	issuer := vaulttest.NewIssuer(t, nil)
 	r := newRig(t, vaulttest.Config{
-		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app"},
+		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app"},
 	})
 	r.connect("alice", "acme")
 	tokenOf := func(subject string) client.RequestOption {

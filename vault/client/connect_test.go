@@ -95,7 +95,7 @@ func TestWaitingEnds(t *testing.T) {
 
 func TestAFlowIsConfirmedAndThePortalIsReached(t *testing.T) {
 	const home = "http://127.0.0.1:1/done"
-	s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{home}, Portal: &vault.PortalScope{}})
+	s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{home}, Portal: []string{}})
 	r := rigOn(t, s, client.WithToken(s.Token.Reveal()), client.WithReturnURL(home))
 	link, err := r.c.Connect(t.Context(), "alice", "acme", client.ConnectOptions{})
 	if err != nil {
