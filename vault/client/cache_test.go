@@ -44,10 +44,12 @@ func TestTheNextCallAfterADisconnectFails(t *testing.T) {
 	r.watched()
 	var delays []time.Duration
 	for range 20 {
+		news := r.c.News("alice", "acme")
 		r.connect("alice", "acme")
+		r.await("the connection", news)
 		source := r.c.TokenSource(t.Context(), "alice", "acme")
 		mustToken(t, source)
-		news := r.c.News("alice", "acme")
+		news = r.c.News("alice", "acme")
 		began := time.Now()
 		r.disconnect("alice", "acme")
 		r.await("the disconnect", news)
@@ -110,11 +112,12 @@ func wantStatus(t *testing.T, err error, reason string) {
 }
 
 func TestATokenAboutToEndIsReplaced(t *testing.T) {
-	r := newRig(t, vaulttest.Config{})
+	r := newRig(t, vaulttest.Config{TokenLifetime: 4 * time.Minute})
 	r.connect("alice", "acme")
-	source := r.c.TokenSource(t.Context(), "alice", "acme", client.WithMinTTL(30*time.Minute))
+	r.watched()
+	source := r.c.TokenSource(t.Context(), "alice", "acme", client.WithMinTTL(2*time.Minute))
 	first := mustToken(t, source)
-	r.Clock.Advance(31 * time.Minute)
+	r.Clock.Advance(2*time.Minute + time.Second) // before the vault would refresh it by itself
 	second := mustToken(t, source)
 	if second.AccessToken == first.AccessToken || !second.Expiry.After(first.Expiry) {
 		t.Error("a token with less than its least life left was given again")
@@ -164,8 +167,8 @@ func TestAnAnswerFromBeforeAChangeIsNotKept(t *testing.T) {
 	r.connect("alice", "acme")
 	r.watched()
 	answered, deliver := make(chan struct{}), make(chan struct{})
-	r.rpcs.setHold(func(rpc string) {
-		if rpc == "GetCredentials" {
+	r.rpcs.setHold(func(rpc string, isAnswered bool) {
+		if rpc == "GetCredentials" && isAnswered {
 			close(answered)
 			<-deliver
 		}
@@ -190,33 +193,34 @@ func TestAnAnswerFromBeforeAChangeIsNotKept(t *testing.T) {
 	}
 }
 
+// TestManyWhoAskAtOnceShareOneRPC has the first of them leave before it is made.
 func TestManyWhoAskAtOnceShareOneRPC(t *testing.T) {
 	r := newRig(t, vaulttest.Config{})
 	r.connect("alice", "acme")
-	source := r.c.TokenSource(t.Context(), "alice", "acme")
-	answered, deliver := make(chan struct{}), make(chan struct{})
-	r.rpcs.setHold(func(rpc string) {
-		if rpc == "GetCredentials" {
-			answered <- struct{}{}
-			<-deliver
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	r.rpcs.setHold(func(rpc string, answered bool) {
+		if rpc == "GetCredentials" && !answered {
+			begun <- struct{}{}
+			<-goOn
 		}
 	})
+	ctx, leave := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { _, err := r.c.Credentials(ctx, "alice", "acme"); first <- err }()
+	r.await("the call", begun)
 	var calling sync.WaitGroup
 	for range 100 {
 		calling.Go(func() {
-			if _, err := source.Token(); err != nil {
+			if _, err := r.c.Credentials(t.Context(), "alice", "acme"); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	r.await("the answer", answered)
-	// Who leaves does not take the call along.
-	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := r.c.Credentials(ctx, "alice", "acme"); err != context.Canceled {
+	if err := <-first; err != context.Canceled {
 		t.Errorf("who leaves: error = %v", err)
 	}
-	close(deliver)
+	close(goOn)
 	calling.Wait()
 	if n := r.rpcs.of("GetCredentials"); n != 1 {
 		t.Errorf("%d GetCredentials, want 1", n)
@@ -284,6 +288,24 @@ func TestAnswersDependOnAllThatWasAsked(t *testing.T) {
 	}
 }
 
+// TestWhoseTheAnswerIsMustBeKnownToBeToldOfChanges: with a subject token alone, only the
+// vault knows.
+func TestWhoseTheAnswerIsMustBeKnownToBeToldOfChanges(t *testing.T) {
+	issuer := vaulttest.NewIssuer(t, nil)
+	r := newRig(t, vaulttest.Config{
+		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app"},
+	})
+	r.connect("alice", "acme")
+	r.watched()
+	source := r.c.TokenSource(t.Context(), "", "acme", client.WithSubjectToken(issuer.Token(map[string]any{"aud": "app", "sub": "alice"}).Reveal()))
+	mustToken(t, source)
+	r.Clock.Advance(31 * time.Second)
+	mustToken(t, source)
+	if n := r.rpcs.of("GetCredentials"); n != 2 {
+		t.Errorf("%d GetCredentials, want 2", n)
+	}
+}
+
 func TestAnAPIKeyIsATokenWhereItIsSentLikeOne(t *testing.T) {
 	r := newRig(t, vaulttest.Config{})
 	_, err := r.Client.SetAPIKey(t.Context(), &tokenvaultv1.SetAPIKeyRequest{Subject: "alice", Provider: "mailchimp", ApiKey: strings.Repeat("0123456789abcdef", 2) + "-us6"})
@@ -308,9 +330,9 @@ func TestCredentialsAreNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for what, value := range map[string]any{"credentials": *creds, "pointer": creds, "client": r.c, "source": r.c.TokenSource(t.Context(), "alice", "acme")} {
+		for what, value := range map[string]any{"credentials": *creds, "pointer to credentials": creds} {
 			text := fmt.Sprintf(verb, value)
-			if strings.Contains(text, creds.AccessToken.Reveal()) || strings.Contains(text, r.Token.Reveal()) {
+			if strings.Contains(text, creds.AccessToken.Reveal()) {
 				t.Errorf("%s prints a secret of the %s", verb, what)
 			}
 		}

@@ -105,6 +105,7 @@ func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
 // fail.
 func (c *Client) Close() error {
 	c.end()
+	c.watch.once.Do(func() {}) // from now on it does not begin
 	err := c.conn.Close()
 	c.background.Wait()
 	c.cache.close()

@@ -21,11 +21,12 @@ import (
 // patience is how long a test waits for what must come.
 const patience = time.Minute
 
-// rpcs counts the calls that a client makes, by the RPC's name, and may hold their answers.
+// rpcs counts the calls that a client makes, by the RPC's name, and may hold them up.
 type rpcs struct {
 	mu    sync.Mutex
 	count map[string]int
-	hold  func(rpc string) // before an answer is taken. Nil: does nothing
+	// hold is called before a call, and again before its answer is taken. Nil: nothing is.
+	hold func(rpc string, answered bool)
 }
 
 func (r *rpcs) intercept(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -34,10 +35,12 @@ func (r *rpcs) intercept(ctx context.Context, method string, req, reply any, cc 
 	r.count[rpc]++
 	hold := r.hold
 	r.mu.Unlock()
-	err := invoke(ctx, method, req, reply, cc, opts...)
-	if hold != nil {
-		hold(rpc)
+	if hold == nil {
+		return invoke(ctx, method, req, reply, cc, opts...)
 	}
+	hold(rpc, false)
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	hold(rpc, true)
 	return err
 }
 
@@ -47,7 +50,7 @@ func (r *rpcs) of(rpc string) int {
 	return r.count[rpc]
 }
 
-func (r *rpcs) setHold(hold func(rpc string)) {
+func (r *rpcs) setHold(hold func(rpc string, answered bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hold = hold

@@ -50,18 +50,22 @@ func TestWhoIsNotConnectedGetsALink(t *testing.T) {
 
 func TestAConnectionIsAwaited(t *testing.T) {
 	for _, row := range []struct {
-		name string
-		rpcs []string
+		name    string
+		watches bool
+		rpcs    []string
 	}{
-		{"with a watch", []string{"*"}},
-		{"without", []string{"GetCredentials"}},
+		{"with a watch", true, []string{"*"}},
+		{"without", false, []string{"GetCredentials"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			token := access.GenerateToken()
 			s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule(access.Rule{Tokens: access.HashTokens(token)}, row.rpcs...)}})
 			r := rigOn(t, s, client.WithToken(token.Reveal()))
+			if row.watches {
+				r.watched()
+			}
 			waiting, asked := make(chan error, 1), make(chan struct{}, 100)
-			r.rpcs.setHold(func(string) { asked <- struct{}{} })
+			r.rpcs.setHold(func(string, bool) { asked <- struct{}{} })
 			go func() { waiting <- r.c.WaitConnected(t.Context(), "alice", "acme") }()
 			r.await("the first question", asked)
 			r.connect("alice", "acme")
@@ -70,7 +74,7 @@ func TestAConnectionIsAwaited(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(patience):
+			case <-time.After(patience / 3): // who has missed the news looks again after 30 s
 				t.Error("the connection is there, and nobody is told")
 			}
 			if _, _, waiting := r.c.Kept(); waiting != 0 {
@@ -83,7 +87,7 @@ func TestAConnectionIsAwaited(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	r := newRig(t, vaulttest.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
-	r.rpcs.setHold(func(string) { cancel() })
+	r.rpcs.setHold(func(string, bool) { cancel() })
 	if err := r.c.WaitConnected(ctx, "alice", "acme"); !errors.Is(err, context.Canceled) {
 		t.Errorf("with its context: error = %v", err)
 	}

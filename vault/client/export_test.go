@@ -20,7 +20,8 @@ func (c *Client) News(subject, provider string) <-chan struct{} {
 func (c *Client) AwaitWatch(ctx context.Context) error {
 	c.watch.begin(c)
 	for {
-		news, _ := c.cache.news(name{})
+		news, stop := c.cache.news(name{})
+		defer stop()
 		if c.cache.isWatched() {
 			return nil
 		}

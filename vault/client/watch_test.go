@@ -82,6 +82,27 @@ func TestAnswersAreBelievedForAWhileWhenTheWatchIsDown(t *testing.T) {
 	mustToken(t, source)
 }
 
+// TestAClientThatWasCutOffForTooLongBeginsAnew: the vault remembers changes for an hour.
+func TestAClientThatWasCutOffForTooLongBeginsAnew(t *testing.T) {
+	r, move, lines := newMovable(t)
+	r.connect("alice", "acme")
+	r.watched()
+	source := r.c.TokenSource(t.Context(), "alice", "acme")
+	mustToken(t, source)
+	r.Restart()
+	wantText(t, nextLine(t, lines), "the watch of connections has ended", r.Token.Reveal())
+	r.Clock.Advance(2 * time.Hour)
+	move()
+	r.watched()
+	mustToken(t, source)
+	news := r.c.News("alice", "acme")
+	r.disconnect("alice", "acme")
+	r.await("the disconnect", news)
+	if _, err := source.Token(); err == nil {
+		t.Error("there is a token after the disconnect was known")
+	}
+}
+
 // TestACallerThatMayNotWatchHasItSaidOnce also shows that the log holds no secret.
 func TestACallerThatMayNotWatchHasItSaidOnce(t *testing.T) {
 	token := access.GenerateToken()
