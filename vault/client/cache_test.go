@@ -293,7 +293,7 @@ func TestAnswersDependOnAllThatWasAsked(t *testing.T) {
 func TestWhoseTheAnswerIsMustBeKnownToBeToldOfChanges(t *testing.T) {
 	issuer := vaulttest.NewIssuer(t, nil)
 	r := newRig(t, vaulttest.Config{
-		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Issuer: issuer.URL, Audience: "app"},
+		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app"},
 	})
 	r.connect("alice", "acme")
 	r.watched()
