@@ -295,6 +295,9 @@ func describeChange(record *storagev1.Change) Change {
 // resumeTokens is no kind of record: kinds have no spaces.
 const resumeTokens = "resume token"
 
+// positionSize is the length of a position in bytes.
+const positionSize = 8 + dueTimeSize
+
 func (w *watcher) resumeToken() (string, error) {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(w.at.revision))
 	sealed, err := w.v.records.keyring.Seal(resumeTokens, w.tenant, append(raw, timeKey(w.at.time)...))
@@ -303,7 +306,7 @@ func (w *watcher) resumeToken() (string, error) {
 
 func (w *watcher) parseResumeToken(token string) (position, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
+	if err != nil || len(sealed) < positionSize {
 		return position{}, invalid(InvalidResumeToken, "resume_token", "is not a resume_token of an earlier answer")
 	}
 	raw, err := w.v.records.keyring.Open(resumeTokens, w.tenant, sealed)

@@ -264,6 +264,7 @@ func TestResumeTokensThatAreNoneAreRefused(t *testing.T) {
 	}{
 		{"good", good, codes.OK, ""},
 		{"no base64", "not a token!", codes.InvalidArgument, "INVALID_RESUME_TOKEN"},
+		{"a word", "nonsense", codes.InvalidArgument, "INVALID_RESUME_TOKEN"},
 		{"padded", good + "==", codes.InvalidArgument, "INVALID_RESUME_TOKEN"},
 		{"too short", good[:40], codes.OutOfRange, "RESUME_TOKEN_EXPIRED"},
 		{"too long", good + "AAAA", codes.OutOfRange, "RESUME_TOKEN_EXPIRED"},
