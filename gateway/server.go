@@ -21,7 +21,7 @@ const (
 	writePatience  = 2 * time.Minute // a callback may wait for the provider
 	idlePatience   = 2 * time.Minute
 	stopPatience   = 10 * time.Second
-	maxHeader      = 32 << 10 // bytes
+	maxHeader      = 16 << 10 // bytes, as for gRPC
 )
 
 // NewServer returns a server for a gateway's handler, for Serve. It bounds what one

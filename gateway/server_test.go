@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -119,6 +120,30 @@ func TestAConnectionIsHeldWhileTheVaultWorksOnItsRequest(t *testing.T) {
 	}
 	close(srv.proceed)
 	if got := answer(t, working); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
+		t.Errorf("the request that the vault was working on: %q", got)
+	}
+}
+
+func TestARequestCountsForMoreWhileItsBodyComes(t *testing.T) {
+	g, srv := newGateway(t, "https://connect.example.com")
+	srv.entered, srv.proceed = make(chan struct{}), make(chan struct{})
+	raw := seat(t)
+	web := gateway.NewServer(g, nil, nil)
+	go func() { _ = web.Serve(netlimit.Listen(raw, 4, netlimit.Allowance{})) }()
+	t.Cleanup(func() { _ = web.Close() })
+
+	idle := said(t, raw.Addr(), "")
+	body := `{"label":"x"}`
+	whole := said(t, raw.Addr(), fmt.Sprintf("POST /v1/subjects/alice/connections/acme:connect HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	<-srv.entered
+	slow := said(t, raw.Addr(), "POST /v1/connections:confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{")
+	for _, conn := range []net.Conn{idle, slow} {
+		if got := answer(t, conn); got != "" {
+			t.Errorf("answered %q, want the connection to have made room", got)
+		}
+	}
+	close(srv.proceed)
+	if got := answer(t, whole); !strings.HasPrefix(got, "HTTP/1.1 200 OK") {
 		t.Errorf("the request that the vault was working on: %q", got)
 	}
 }

@@ -45,7 +45,7 @@ type listener struct {
 	allowance Allowance
 
 	mu      sync.Mutex
-	open    int
+	taken   int            // places: one for each connection, and those that it takes besides
 	waiting list.List      // of *conn that are not held and have shown nothing, in the order of their age
 	kept    list.List      // of *conn that are not held, and known callers'
 	callers map[string]int // kept connections by caller, held or not
@@ -60,30 +60,48 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: raw, listener: l, since: time.Now()}
 		c.remote = &address{Addr: raw.RemoteAddr(), text: raw.RemoteAddr().String(), conn: c}
-		other, ok := l.admit(c)
-		if other != nil {
-			_ = other.Conn.Close() // nothing is to be had of it
-		}
-		if ok {
+		if l.admit(c) {
 			return c, nil
 		}
 		_ = raw.Close()
 	}
 }
 
-// admit takes c in, and returns the connection that has to go for it.
-func (l *listener) admit(c *conn) (other *conn, ok bool) {
+// admit takes c in, if there is room.
+func (l *listener) admit(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.bound {
-		if other = l.leastWorth(); other == nil {
-			return nil, false
+	for l.taken >= l.bound {
+		least := l.leastWorth()
+		if least == nil {
+			return false
 		}
-		l.forget(other)
+		l.end(least)
 	}
-	l.open++
+	l.taken++
 	l.place(c)
-	return other, true
+	return true
+}
+
+// weigh has a connection take more places, or fewer. Strangers make room for it, as far
+// as they can, and may be in its place.
+func (l *listener) weigh(c *conn, places int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.gone {
+		return
+	}
+	c.more += places
+	l.taken += places
+	for l.taken > l.bound && l.waiting.Len() > 0 {
+		l.end(l.waiting.Front().Value.(*conn))
+	}
+}
+
+// end closes a connection that makes room.
+func (l *listener) end(c *conn) {
+	l.forget(c)
+	_ = c.Conn.Close() // nothing is to be had of it
 }
 
 // leastWorth returns the connection that makes room. Nil: none does.
@@ -128,7 +146,7 @@ func (l *listener) forget(c *conn) {
 		return
 	}
 	c.gone = true
-	l.open--
+	l.taken -= 1 + c.more
 	l.displace(c)
 	if l.callers[c.caller]--; l.callers[c.caller] <= 0 {
 		delete(l.callers, c.caller)
@@ -152,6 +170,7 @@ type conn struct {
 	among  *list.List    // where it is
 	at     *list.Element // nil: it is held, or gone
 	holds  int
+	more   int // places that it takes besides its own
 	gone   bool
 }
 
@@ -257,6 +276,21 @@ func Leave(remote net.Addr) {
 func Kept(remote net.Addr) bool {
 	a, ok := remote.(*address)
 	return ok && a.conn.kept.Load()
+}
+
+// placeBytes is what a place stands for.
+const placeBytes = 16 << 10
+
+// Weigh says that a connection holds so many bytes until release is called, which is
+// called once. It takes as many more places as that is worth. remote is as in [Enter].
+func Weigh(remote net.Addr, bytes int) (release func()) {
+	a, ok := remote.(*address)
+	places := bytes / placeBytes
+	if !ok || places == 0 {
+		return func() {}
+	}
+	a.conn.listener.weigh(a.conn, places)
+	return func() { a.conn.listener.weigh(a.conn, -places) }
 }
 
 // Drop closes a connection on which nobody known has called. remote is as in [Enter].

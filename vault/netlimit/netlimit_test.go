@@ -205,6 +205,26 @@ func TestAConnectionThatIsKeptWhileItIsHeldIsCountedOnce(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatHoldsMuchTakesMorePlaces(t *testing.T) {
+	connect, lis := limited(t, 4)
+	first, second, third, fourth := connect(), connect(), connect(), connect()
+	release := Weigh(fourth.server.RemoteAddr(), 3*placeBytes-1)
+	wantClosed(t, "the first", first)
+	wantClosed(t, "the second", second)
+	wantOpen(t, "the third", third)
+	release()
+	connect()
+	connect()
+	wantOpen(t, "the fourth", fourth)
+	Weigh(fourth.server.RemoteAddr(), 2*placeBytes)
+	Weigh(fourth.server.RemoteAddr(), 2*placeBytes) // more than there are: it is the oldest by now
+	wantClosed(t, "the fourth", fourth)
+	_ = fourth.server.Close()
+	if l := lis.(*listener); l.taken != l.waiting.Len() {
+		t.Errorf("%d places are taken by %d connections", l.taken, l.waiting.Len())
+	}
+}
+
 func TestADroppedConnectionIsClosed(t *testing.T) {
 	connect, _ := limited(t, 2)
 	stranger, known := connect(), connect()
@@ -231,8 +251,8 @@ func TestAConnectionIsCountedOnce(t *testing.T) {
 	connect()
 	wantClosed(t, "the second", second)
 	_ = second.server.Close()
-	if l := lis.(*listener); l.open != 2 || l.waiting.Len() != 2 {
-		t.Errorf("%d open and %d waiting, want 2 and 2", l.open, l.waiting.Len())
+	if l := lis.(*listener); l.taken != 2 || l.waiting.Len() != 2 {
+		t.Errorf("%d open and %d waiting, want 2 and 2", l.taken, l.waiting.Len())
 	}
 }
 
@@ -301,6 +321,7 @@ func TestAddressesOfOthersArePassedOver(t *testing.T) {
 		Enter(other, "a")
 		Leave(other)
 		Drop(other)
+		Weigh(other, 1<<20)()
 	}
 	Hold(nil)()
 	Hold(&net.TCPAddr{})()

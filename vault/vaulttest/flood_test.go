@@ -66,6 +66,7 @@ func floods(t *testing.T) []flood {
 		}))},
 		{"half of a request's headers", many(httpListener, slow, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")},
 		{"requests whose bodies do not come", many(httpListener, slow, "POST /v1/connections:confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{")},
+		{"requests whose bodies nearly come", many(httpListener, slow, "POST /v1/connections:confirm HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 15_000)+"\r\nContent-Length: 65000\r\n\r\n"+strings.Repeat("{", 64_990))},
 		{"headers that do not end, HTTP", endless(httpListener, "GET / HTTP/1.1\r\nHost: x\r\n", strings.Repeat("X-Long: "+strings.Repeat("x", 1000)+"\r\n", 16))},
 		{"a header that does not end, HTTP", endless(httpListener, "GET / HTTP/1.1\r\nX-Long: ", strings.Repeat("x", 16<<10))},
 		{"requests whose answers are not read", endless(httpListener, "", strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100))},
