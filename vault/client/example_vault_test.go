@@ -4,6 +4,7 @@ import (
 	"context"
 	"log"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/tokenvault/tokenvault/vault/sandbox"
@@ -16,6 +17,7 @@ type example struct {
 	stack          *vaulttest.Stack
 	address, token string
 	cleanups       []func()
+	browsing       sync.WaitGroup
 }
 
 func startVault() *example {
@@ -27,6 +29,8 @@ func startVault() *example {
 
 // browse has a person open a link and consent.
 func (e *example) browse(link string) {
+	e.browsing.Add(1)
+	defer e.browsing.Done()
 	page, err := sandbox.Person{Client: e.stack.NewBrowser()}.Approve(context.Background(), link, vaulttest.Ada)
 	if err != nil {
 		log.Fatal(err)
@@ -34,7 +38,9 @@ func (e *example) browse(link string) {
 	_ = page.Body.Close()
 }
 
+// stop stops it, when the person has seen the last page.
 func (e *example) stop() {
+	e.browsing.Wait()
 	for len(e.cleanups) > 0 {
 		last := e.cleanups[len(e.cleanups)-1]
 		e.cleanups = e.cleanups[:len(e.cleanups)-1]
