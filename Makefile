@@ -25,8 +25,9 @@ test: browser ## Run the tests.
 browser:
 	@.ci/browser
 
-screenshots: browser ## Take pictures of every page into gateway/screenshots.
-	go test -count=1 ./vault/vaulttest/browsertest -screenshots '$(CURDIR)/gateway/screenshots'
+screenshots: browser ## Take pictures of every page into bin/screenshots (a minute).
+	go test -count=1 ./vault/vaulttest/browsertest -screenshots '$(CURDIR)/bin/screenshots'
+	@echo "The pictures are in bin/screenshots; the README's are copies in gateway/screenshots."
 
 # -short leaves out repetition, not promises: where a test does the same thing ten
 # thousand times, a thousand show the detector as much, in a tenth of the time.

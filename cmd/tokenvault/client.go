@@ -136,11 +136,14 @@ var sha256Hex = regexp.MustCompile(`\A[0-9A-Fa-f]{64}\z`)
 
 func (f *clientFlags) unknownCaller(token secret.String) error {
 	if token.IsZero() {
-		return fmt.Errorf("the vault at %s knows no caller by the certificate in %s: its configuration must name the caller's spiffe_id, and the certificate's authority in tls.client_ca_file; or set TOKENVAULT_TOKEN (CALLER_UNKNOWN)", f.addr, f.transport.cert)
+		return fmt.Errorf("the vault at %s knows no caller by the certificate in %s: its configuration must name its SPIFFE ID (spiffe_id), or where it has no URI SAN a DNS name (dns_name), and the certificate's authority in tls.client_ca_file; or set TOKENVAULT_TOKEN (CALLER_UNKNOWN)", f.addr, f.transport.cert)
 	}
 	text := fmt.Sprintf("the vault at %s does not know the token in TOKENVAULT_TOKEN", f.addr)
 	if sha256Hex.MatchString(token.Reveal()) {
 		return fmt.Errorf("%s, which looks like a token_sha256: set it to the token that was printed with it (CALLER_UNKNOWN)", text)
+	}
+	if strings.Count(token.Reveal(), ".") == 2 {
+		return fmt.Errorf("%s, which looks like a JWT: its issuer, audience and subject must be those of a caller's jwt in the vault's configuration, and it must not have ended; the vault's log says which (CALLER_UNKNOWN)", text)
 	}
 	return fmt.Errorf("%s: its hash must be the token_sha256 of one of the callers in the vault's configuration (CALLER_UNKNOWN)", text)
 }

@@ -211,7 +211,7 @@ public_url: http://{{.HTTP}}
 storage: {bolt: {path: vault.db}}
 master_key: file:master.key
 binding: link
-return_urls: ["http://127.0.0.1:3000/*"]
+return_urls: ["http://127.0.0.1/*"]  # any port
 providers:
   # The catalogue's Mailchimp, led to the made-up one.
   mailchimp:

@@ -104,7 +104,7 @@ secrets are references, env:NAME or file:PATH.
       rpcs: [GetCredentials]
       providers: ["*"]
       subjects: ["*"]
-      require_subject_token: true           # gets credentials only of users whose own token it sends
+      require_subject_token: true           # GetCredentials only with the user's own token, in subject_token
   subject_tokens: {issuer: https://login.example.com, audience: app, claim: sub, tenant: default}  # those tokens, and whose users they are
   issuers:                                  # what an issuer of JWTs needs besides its URL
     https://kubernetes.default.svc: {ca_file: ca.crt, token_file: token, jwks_uri: https://kubernetes.default.svc/openid/v1/jwks}

@@ -11,7 +11,7 @@ import (
 )
 
 // failedPath is the folder for pictures of the pages at which tests have failed.
-const failedPath = "../../../gateway/screenshots/failed"
+const failedPath = "../../../bin/screenshots/failed"
 
 // report tells what the tab showed when the test failed. It does not fail itself:
 // a browser that hangs has been reported already.
