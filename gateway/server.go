@@ -43,8 +43,8 @@ func NewServer(handler http.Handler, tlsConfig *tls.Config, log *slog.Logger) *h
 	}
 }
 
-// Serve serves until ctx ends, then waits a while for requests under way; or until s
-// is closed. It returns the error of a listener that fails. It closes lis. The
+// Serve serves until ctx ends, s is closed or lis fails, then waits a while for requests
+// under way. It returns the error of a listener that fails. It closes lis. The
 // connections of lis are bounded: where there are too many, the oldest without a
 // request that the vault is working on makes room.
 func Serve(ctx context.Context, s *http.Server, lis net.Listener) error {
@@ -59,7 +59,7 @@ func Serve(ctx context.Context, s *http.Server, lis net.Listener) error {
 	}()
 	select {
 	case err := <-failed:
-		return serveError(err)
+		failed <- err // once requests under way have ended, too
 	case <-ctx.Done():
 	}
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)

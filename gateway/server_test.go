@@ -21,6 +21,7 @@ import (
 // pipeListener hands out one end of a pipe, once.
 type pipeListener struct {
 	conns  chan net.Conn
+	broken chan error // what it fails with; nil: it does not
 	closed chan struct{}
 }
 
@@ -28,6 +29,8 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.conns:
 		return conn, nil
+	case err := <-l.broken:
+		return nil, err
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
@@ -60,6 +63,37 @@ func TestARequestThatOutlastsThePatienceIsCutOffAndLogged(t *testing.T) {
 		}
 		if !strings.Contains(out.String(), "cut off") {
 			t.Errorf("nothing of it in the log: %q", out.String())
+		}
+	})
+}
+
+// TestAListenerThatFailsCutsNobodyOff: what requests need may be closed when Serve
+// returns.
+func TestAListenerThatFailsCutsNobodyOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lis := &pipeListener{conns: make(chan net.Conn), broken: make(chan error), closed: make(chan struct{})}
+		entered, finish, finished := make(chan struct{}), make(chan struct{}), false
+		srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			close(entered)
+			<-finish
+			finished = true
+		})}
+		done := make(chan error, 1)
+		go func() { done <- gateway.Serve(t.Context(), srv, lis) }()
+		client, server := net.Pipe()
+		defer client.Close()
+		lis.conns <- server
+		if _, err := client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		<-entered
+		broken := errors.New("the listener has failed")
+		lis.broken <- broken
+		synctest.Wait()
+		close(finish)
+		if err := <-done; !errors.Is(err, broken) || !finished {
+			t.Errorf("Serve = %v, and the request was finished: %v", err, finished)
 		}
 	})
 }
