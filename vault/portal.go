@@ -154,17 +154,27 @@ func (v *Vault) WaitPortal(ctx context.Context, person Person, version string) (
 
 // ConnectInPortal begins a flow that ends in the portal, and that only a browser in
 // which this person is signed in can finish. The sign-in lasts at least as long as the
-// flow.
+// flow, unless that was begun at its very end: a sign-in has an end, whatever is done
+// with it.
 func (v *Vault) ConnectInPortal(ctx context.Context, person Person, key Key, params map[string]string) (ConnectResult, error) {
-	if left := person.ExpireTime.Sub(v.now()); left < SessionLifetime+time.Minute {
-		person.signIn.ExpireTime = timestamppb.New(v.now().Add(SessionLifetime + 2*time.Minute))
-		op, err := v.records.put(person.signIn.storeKey, person.signIn.SignIn, person.signIn.revision)
-		if err != nil {
-			return ConnectResult{}, err
-		}
-		if _, err := v.store.Commit(ctx, op); err != nil && !errors.Is(err, store.ErrConflict) {
-			return ConnectResult{}, err
-		}
+	begun, err := v.Connect(ctx, ConnectRequest{Key: key, Params: params, portal: true})
+	if err != nil {
+		return ConnectResult{}, err
 	}
-	return v.Connect(ctx, ConnectRequest{Key: key, Params: params, portal: true})
+	end := v.now().Add(forFlow)
+	if latest := timeOf(person.signIn.GetLatestExpireTime()); end.After(latest) {
+		end = latest
+	}
+	if !end.After(person.ExpireTime) {
+		return begun, nil
+	}
+	person.signIn.ExpireTime = timestamppb.New(end)
+	op, err := v.records.put(person.signIn.storeKey, person.signIn.SignIn, person.signIn.revision)
+	if err != nil {
+		return ConnectResult{}, err
+	}
+	if _, err := v.store.Commit(ctx, op); err != nil && !errors.Is(err, store.ErrConflict) {
+		return ConnectResult{}, err
+	}
+	return begun, nil
 }

@@ -36,6 +36,9 @@ type IdentityProvider interface {
 // SignInLifetime is how long a browser stays signed in.
 const SignInLifetime = 30 * time.Minute
 
+// forFlow is how much longer it may become, once, for a flow that was begun in it.
+const forFlow = SessionLifetime + 2*time.Minute
+
 // SignInRequest is what a browser brings back from the OpenID provider.
 type SignInRequest struct {
 	State      string
@@ -136,6 +139,7 @@ func (v *Vault) signIn(ctx context.Context, s *storagev1.SignIn, before secret.S
 		return secret.String{}, err
 	}
 	s.ExpireTime = timestamppb.New(v.now().Add(SignInLifetime))
+	s.LatestExpireTime = timestamppb.New(v.now().Add(SignInLifetime + forFlow))
 	op, err := v.records.put(store.Key{Kind: kindSignIns, ID: id}, s, store.Absent)
 	if err != nil {
 		return secret.String{}, err

@@ -782,3 +782,19 @@ func BenchmarkPortal(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(median(times), "median-ms")
 }
+
+// TestASignInEndsWhateverIsDoneWithIt begins flows again and again, each of which may
+// have the sign-in last as long as it does.
+func TestASignInEndsWhateverIsDoneWithIt(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{})
+	v := inPortal(t, s, "alice")
+	_, fields := v.form("sign-out")
+	fields.Set("provider", "acme")
+	end := s.Clock.Now().Add(vault.SignInLifetime + vault.SessionLifetime + 2*time.Minute)
+	for s.Clock.Now().Before(end) {
+		s.Clock.Advance(5 * time.Minute)
+		v.send("/portal/connect", fields)
+	}
+	v.get("/portal")
+	v.want(http.StatusUnauthorized)
+}

@@ -1388,9 +1388,11 @@ type SignIn struct {
 	// The host application that made that link says who it is, and nobody else does.
 	ByLinkAlone bool `protobuf:"varint,4,opt,name=by_link_alone,json=byLinkAlone,proto3" json:"by_link_alone,omitempty"`
 	// The tenant of that subject.
-	Tenant        string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Tenant string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// A sign-in may be made to last as long as a flow does, but never longer than this.
+	LatestExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=latest_expire_time,json=latestExpireTime,proto3" json:"latest_expire_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SignIn) Reset() {
@@ -1456,6 +1458,13 @@ func (x *SignIn) GetTenant() string {
 		return x.Tenant
 	}
 	return ""
+}
+
+func (x *SignIn) GetLatestExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LatestExpireTime
+	}
+	return nil
 }
 
 // PortalLink is a link to the portal, which lies under the hash of what is in it, and
@@ -2238,14 +2247,15 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x129\n" +
 	"\x06portal\x18\x06 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\x16\n" +
-	"\x06tenant\x18\a \x01(\tR\x06tenant\"\xd6\x01\n" +
+	"\x06tenant\x18\a \x01(\tR\x06tenant\"\xa0\x02\n" +
 	"\x06SignIn\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x129\n" +
 	"\x06portal\x18\x03 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\"\n" +
 	"\rby_link_alone\x18\x04 \x01(\bR\vbyLinkAlone\x12\x16\n" +
-	"\x06tenant\x18\x05 \x01(\tR\x06tenant\"\xcc\x01\n" +
+	"\x06tenant\x18\x05 \x01(\tR\x06tenant\x12H\n" +
+	"\x12latest_expire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10latestExpireTime\"\xcc\x01\n" +
 	"\n" +
 	"PortalLink\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
@@ -2401,24 +2411,25 @@ var file_tokenvault_storage_v1_record_proto_depIdxs = []int32{
 	17, // 33: tokenvault.storage.v1.Login.portal:type_name -> tokenvault.storage.v1.PortalLink
 	33, // 34: tokenvault.storage.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
 	17, // 35: tokenvault.storage.v1.SignIn.portal:type_name -> tokenvault.storage.v1.PortalLink
-	33, // 36: tokenvault.storage.v1.PortalLink.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 37: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
-	33, // 38: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
-	31, // 39: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
-	32, // 40: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
-	33, // 41: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
-	33, // 42: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
-	3,  // 43: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
-	33, // 44: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
-	6,  // 45: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
-	33, // 46: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
-	33, // 47: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
-	33, // 48: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	33, // 36: tokenvault.storage.v1.SignIn.latest_expire_time:type_name -> google.protobuf.Timestamp
+	33, // 37: tokenvault.storage.v1.PortalLink.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 38: tokenvault.storage.v1.RevocationRequest.key:type_name -> tokenvault.storage.v1.ConnectionKey
+	33, // 39: tokenvault.storage.v1.RevocationRequest.create_time:type_name -> google.protobuf.Timestamp
+	31, // 40: tokenvault.storage.v1.RevocationRequest.params:type_name -> tokenvault.storage.v1.RevocationRequest.ParamsEntry
+	32, // 41: tokenvault.storage.v1.ClientSecret.former:type_name -> tokenvault.storage.v1.ClientSecret.Former
+	33, // 42: tokenvault.storage.v1.ClientSecret.rotate_time:type_name -> google.protobuf.Timestamp
+	33, // 43: tokenvault.storage.v1.DeviceFlow.expire_time:type_name -> google.protobuf.Timestamp
+	3,  // 44: tokenvault.storage.v1.Change.event:type_name -> tokenvault.storage.v1.Change.Event
+	33, // 45: tokenvault.storage.v1.Change.time:type_name -> google.protobuf.Timestamp
+	6,  // 46: tokenvault.storage.v1.Change.connection:type_name -> tokenvault.storage.v1.Connection
+	33, // 47: tokenvault.storage.v1.Disconnection.disconnect_time:type_name -> google.protobuf.Timestamp
+	33, // 48: tokenvault.storage.v1.Usage.last_used_time:type_name -> google.protobuf.Timestamp
+	33, // 49: tokenvault.storage.v1.ClientSecret.Former.expire_time:type_name -> google.protobuf.Timestamp
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_tokenvault_storage_v1_record_proto_init() }
