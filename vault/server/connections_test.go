@@ -146,9 +146,9 @@ func newHanging(t *testing.T) *hanging {
 }
 
 // forged is a token that says it is the issuer's.
-func (h *hanging) forged(n int) string {
+func (h *hanging) forged() string {
 	part := base64.RawURLEncoding.EncodeToString
-	return part([]byte(`{"alg":"ES256"}`)) + "." + part(fmt.Appendf(nil, `{"iss":%q,"exp":9999999999,"n":%d}`, h.URL, n)) + "." + part(make([]byte, 64))
+	return part([]byte(`{"alg":"ES256"}`)) + "." + part(fmt.Appendf(nil, `{"iss":%q,"exp":9999999999}`, h.URL)) + "." + part(make([]byte, 64))
 }
 
 func TestAConnectionStaysWhileItsCallersIssuerIsAsked(t *testing.T) {
@@ -160,15 +160,19 @@ func TestAConnectionStaysWhileItsCallersIssuerIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	address, _ := servePolicy(t, policy, nil, func(l *limits) { l.connections = 2 })
-	code := make(chan codes.Code)
-	go func() { code <- verifyAudit(t, dial(t, address), issuer.forged(0)) }()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+issuer.forged())
+	client, ended := tokenvaultv1.NewAdminServiceClient(dial(t, address)), make(chan error)
+	go func() {
+		_, err := client.VerifyAudit(ctx, &tokenvaultv1.VerifyAuditRequest{})
+		ended <- err
+	}()
 	<-issuer.asked
 	first := stranger(t, address)
 	stranger(t, address)
 	wantEnd(t, first)
 	close(issuer.proceed)
-	if got := <-code; got != codes.Unavailable {
-		t.Errorf("the call: %v, want it answered: Unavailable", got)
+	if err := <-ended; reasonOf(err) != "ISSUER_UNAVAILABLE" {
+		t.Errorf("the call ended with %v, want it answered: ISSUER_UNAVAILABLE", err)
 	}
 }
 
