@@ -24,8 +24,12 @@ type about struct {
 	connection *tokenvaultv1.Connection
 }
 
-// name is how the connection is called in a sentence.
+// name is how the connection is called in a sentence: without its label where there is
+// none, since a link of others can say any.
 func (a about) name(t texts) string {
+	if a.connection == nil {
+		return a.provider.GetDisplayName()
+	}
 	return nameOf(t, a.provider.GetDisplayName(), a.label)
 }
 
@@ -55,7 +59,7 @@ func (p *portal) found(w http.ResponseWriter, r *http.Request) (about, bool) {
 		a.label = defaultLabel
 	}
 	at := slices.IndexFunc(resp.GetProviders(), func(one *tokenvaultv1.PortalProvider) bool { return one.GetName() == values.Get("provider") })
-	if at < 0 {
+	if at < 0 || !labelPattern.MatchString(a.label) && !values.Has("another") { // which a form is to say at its field
 		p.back(w, r, note{Reason: "CALLER_FORBIDDEN"})
 		return about{}, false
 	}
@@ -66,6 +70,16 @@ func (p *portal) found(w http.ResponseWriter, r *http.Request) (about, bool) {
 		}
 	}
 	return a, true
+}
+
+// toAdd is found for what can be added. An address names none but the connections that
+// there are: the label of a new one is for the person to type, and is empty until then.
+func (p *portal) toAdd(w http.ResponseWriter, r *http.Request) (about, bool) {
+	a, ok := p.found(w, r)
+	if r.URL.Query().Has("another") || a.connection == nil && a.label != defaultLabel {
+		a.label = ""
+	}
+	return a, ok
 }
 
 // formFrame is the frame of a page with a form for who is signed in.
@@ -83,7 +97,10 @@ func (a about) hidden() []field {
 // ended leads back to the portal with how an action has ended: well, with what key
 // says, or not.
 func (p *portal) ended(w http.ResponseWriter, r *http.Request, n note, err error) {
-	n.Provider, n.Label = r.PostForm.Get("provider"), r.PostForm.Get("label")
+	n.Provider = r.PostForm.Get("provider")
+	if label := r.PostForm.Get("label"); labelPattern.MatchString(label) {
+		n.Label = label
+	}
 	if err != nil {
 		st := status.Convert(err)
 		if n.Reason = reasonOf(st); n.Reason == "SIGN_IN_REQUIRED" {
@@ -100,14 +117,9 @@ func (p *portal) ended(w http.ResponseWriter, r *http.Request, n note, err error
 // askToConnect asks for what has to be known before: variables, and for another
 // account a label.
 func (p *portal) askToConnect(w http.ResponseWriter, r *http.Request) {
-	a, ok := p.found(w, r)
-	if !ok {
-		return
+	if a, ok := p.toAdd(w, r); ok {
+		p.write(w, http.StatusOK, "step", p.connectForm(a, nil, r))
 	}
-	if r.URL.Query().Has("another") {
-		a.label = ""
-	}
-	p.write(w, http.StatusOK, "step", p.connectForm(a, nil, r))
 }
 
 // connectForm is the form with what was entered in values, and what is wrong with it.
@@ -118,12 +130,18 @@ func (p *portal) connectForm(a about, values url.Values, r *http.Request) stepVi
 		frame: p.formFrame(r, "connect.title", name), ID: "connect", Text: []string{p.say("connect.text", name)}, Action: portalPath + "/connect",
 		Submit: p.say("connect"), Cancel: p.say("cancel"),
 	}
-	if view.Hidden = a.hidden(); a.label == "" || values.Has("another") {
-		view.Hidden = []field{{Name: "provider", Value: a.provider.GetName()}, {Name: "another", Value: "1"}}
-		view.Fields = append(view.Fields, p.labelField(a, values))
-	}
-	view.Fields = append(view.Fields, p.variableFields(a, values)...)
+	view.Hidden, view.Fields = p.addFields(a, values)
 	return view
+}
+
+// addFields are the fields, hidden and shown, of a form that adds something: with one
+// for the label where the person is to type it, and with the provider's variables.
+func (p *portal) addFields(a about, values url.Values) (hidden, shown []field) {
+	if a.label != "" && !values.Has("another") {
+		return a.hidden(), p.variableFields(a, values)
+	}
+	hidden = []field{{Name: "provider", Value: a.provider.GetName()}, {Name: "another", Value: "1"}}
+	return hidden, append([]field{p.labelField(a, values)}, p.variableFields(a, values)...)
 }
 
 var labelPattern = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,64}\z`)
@@ -215,7 +233,7 @@ func (p *portal) askToDisconnect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !hasGrant(a.connection) {
-		p.back(w, r, note{Key: "note.gone", Provider: a.provider.GetName(), Label: a.label})
+		p.back(w, r, note{Key: "note.gone", Provider: a.provider.GetName()})
 		return
 	}
 	view := stepView{
@@ -250,22 +268,26 @@ func (p *portal) disconnect(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *portal) askForKey(w http.ResponseWriter, r *http.Request) {
-	if a, ok := p.found(w, r); ok {
+	if a, ok := p.toAdd(w, r); ok {
 		p.write(w, http.StatusOK, "step", p.keyForm(a, nil, r))
 	}
 }
 
 // keyForm never shows a key, not even the one that was just entered.
 func (p *portal) keyForm(a about, values url.Values, r *http.Request) stepView {
-	name := a.provider.GetDisplayName()
-	return stepView{
-		frame: p.formFrame(r, "key.title", a.name(p.text)), ID: "api-key", Text: []string{p.say("key.text")}, Action: portalPath + "/api-key", Hidden: a.hidden(),
-		Fields: append(p.variableFields(a, values), field{Name: "api_key", Label: p.say("key.field"), Hint: p.say("key.field_hint", name), Secret: true, Required: true}),
+	view := stepView{
+		frame: p.formFrame(r, "key.title", a.name(p.text)), ID: "api-key", Text: []string{p.say("key.text")}, Action: portalPath + "/api-key",
 		Submit: p.say("key.submit"), Cancel: p.say("cancel"),
 	}
+	view.Hidden, view.Fields = p.addFields(a, values)
+	view.Fields = append(view.Fields, field{Name: "api_key", Label: p.say("key.field"), Hint: p.say("key.field_hint", a.provider.GetDisplayName()), Secret: true, Required: true})
+	return view
 }
 
 func (p *portal) setKey(w http.ResponseWriter, r *http.Request) {
+	if r.PostForm.Has("another") && !p.mayAdd(w, r) {
+		return
+	}
 	key := strings.TrimSpace(r.PostForm.Get("api_key"))
 	_, err := p.server.PortalSetAPIKey(p.call(r), &tokenvaultv1.PortalSetAPIKeyRequest{
 		Provider: r.PostForm.Get("provider"), Label: r.PostForm.Get("label"), ApiKey: key, Params: params(r.PostForm),
@@ -286,13 +308,24 @@ func (p *portal) setKey(w http.ResponseWriter, r *http.Request) {
 	p.write(w, http.StatusUnprocessableEntity, "step", view)
 }
 
+// mayAdd looks at the label that a person has typed for a key. If there is something
+// wrong with it, it has answered.
+func (p *portal) mayAdd(w http.ResponseWriter, r *http.Request) bool {
+	a, ok := p.found(w, r)
+	if !ok || p.labelField(a, r.PostForm).Error == "" {
+		return ok
+	}
+	p.write(w, http.StatusUnprocessableEntity, "step", p.keyForm(a, r.PostForm, r))
+	return false
+}
+
 func (p *portal) askToRemoveKey(w http.ResponseWriter, r *http.Request) {
 	a, ok := p.found(w, r)
 	if !ok {
 		return
 	}
 	if !a.connection.GetHasApiKey() {
-		p.back(w, r, note{Key: "note.key_gone", Provider: a.provider.GetName(), Label: a.label})
+		p.back(w, r, note{Key: "note.key_gone", Provider: a.provider.GetName()})
 		return
 	}
 	p.write(w, http.StatusOK, "step", stepView{

@@ -141,6 +141,68 @@ func TestAnAPIKeyIsSetAndRemovedAndNeverShown(t *testing.T) {
 	v.want(http.StatusOK, "no API key for Acme any more")
 }
 
+func TestALinkPutsNoWordsIntoThePortal(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{AcmeKeys: acmeKeys()})
+	v := inPortal(t, s, "alice")
+	v.connect("connect-acme-default", vaulttest.Ada)
+	for _, words := range []string{"Your account is locked. Call +1 900 555 0100", "Call-1.900.555.0100"} {
+		for _, path := range []string{"/portal/connect", "/portal/disconnect", "/portal/api-key", "/portal/api-key/remove"} {
+			for _, more := range []string{"", "&another=1"} {
+				v.get(path + "?provider=acme&label=" + url.QueryEscape(words) + more)
+				v.wantNot(words)
+				v.get("/portal") // where a note would be
+				v.wantNot(words)
+			}
+		}
+		_, fields := v.form("sign-out")
+		fields.Set("provider", "acme")
+		fields.Set("label", words)
+		if !strings.Contains(words, " ") {
+			continue // a form of one's own may say it
+		}
+		for _, path := range []string{"/portal/connect", "/portal/refresh", "/portal/disconnect", "/portal/api-key", "/portal/api-key/remove"} {
+			v.send(path, fields)
+			v.want(http.StatusOK, "Your connections")
+			v.wantNot(words)
+		}
+	}
+}
+
+func TestALinkChoosesNoLabel(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{AcmeKeys: acmeKeys()})
+	v := inPortal(t, s, "alice")
+	v.get("/portal/connect?provider=acme&label=evil")
+	v.want(http.StatusOK, "A name for this connection")
+	v.get("/portal/api-key?provider=acme&label=evil")
+	v.want(http.StatusOK, "Use an API key for Acme", "A name for this connection")
+	v.wantNot("evil")
+	form := *v
+	for _, row := range []struct {
+		label, key string
+		code       int
+		want       string
+	}{
+		{"", "key-1", http.StatusUnprocessableEntity, "1 to 64 letters"},
+		{"two words", "key-1", http.StatusUnprocessableEntity, "1 to 64 letters"},
+		{"work", "wrong", http.StatusUnprocessableEntity, "does not look like an API key of Acme"},
+		{"work", "key-1", http.StatusOK, "The API key for Acme (work) is stored."},
+		{"work", "key-2", http.StatusUnprocessableEntity, "a connection of that name already"},
+	} {
+		at := form
+		at.press("api-key-submit", "label", row.label, "api_key", row.key)
+		at.want(row.code, row.want)
+		if row.code != http.StatusOK && !strings.Contains(at.page, `name="label" type="text" value="`+row.label+`"`) {
+			t.Errorf("the label %q is not there any more:\n%s", row.label, at.page)
+		}
+	}
+	v.get("/portal")
+	v.follow("api-key-acme-work") // the link of a connection that there is
+	v.want(http.StatusOK, "Use an API key for Acme (work)")
+	v.wantNot("A name for this connection")
+	v.press("api-key-submit", "api_key", "key-3")
+	v.want(http.StatusOK, "The API key for Acme (work) is stored.")
+}
+
 func TestVariablesAreAskedFor(t *testing.T) {
 	s := vaulttest.New(t, vaulttest.Config{Definitions: map[string]provider.Definition{"shop": {
 		DisplayName: "Shop", AuthorizeURL: "https://{store_name}.example.com/authorize", TokenURL: "https://{store_name}.example.com/token",
