@@ -191,8 +191,17 @@ func (p *portal) open(w http.ResponseWriter, r *http.Request) {
 
 func (p *portal) beginSignIn(w http.ResponseWriter, r *http.Request) { p.openWith(w, r, "") }
 
+// signInButton is the form of a page that has people sign in. again: perhaps somebody
+// else than before, so that the OpenID provider is to ask.
+func (v *stepView) signInButton(p *portal, again bool) {
+	v.Action, v.Submit = portalPath+"/sign-in", p.say("sign_in.button")
+	if again {
+		v.Hidden = []field{{Name: signInAgain, Value: "true"}}
+	}
+}
+
 func (p *portal) openWith(w http.ResponseWriter, r *http.Request, link string) {
-	resp, err := p.server.OpenPortal(p.call(r), &tokenvaultv1.OpenPortalRequest{Link: link})
+	resp, err := p.server.OpenPortal(p.call(r), &tokenvaultv1.OpenPortalRequest{Link: link, SignInAgain: r.PostForm.Has(signInAgain)})
 	if err != nil {
 		p.failed(w, r, status.Convert(err))
 		return
@@ -223,7 +232,7 @@ func (p *portal) signOut(w http.ResponseWriter, r *http.Request) {
 func (p *portal) signedOut(w http.ResponseWriter, _ *http.Request) {
 	view := stepView{frame: p.frame("signed_out.title"), ID: "signed-out", Text: []string{p.say("signed_out.text")}}
 	if p.signsIn {
-		view.Action, view.Submit = portalPath+"/sign-in", p.say("sign_in.button")
+		view.signInButton(p, true) // of a browser that others may use, too
 	}
 	p.write(w, http.StatusOK, "step", view)
 }
@@ -289,7 +298,7 @@ func (p *portal) signInPage(w http.ResponseWriter, r *http.Request) {
 	view := stepView{frame: p.frame("sign_in.title"), ID: "sign-in", Text: []string{p.say("sign_in.ended")}}
 	if p.signsIn {
 		view.Text = append(view.Text, p.say("sign_in.how"))
-		view.Action, view.Submit = portalPath+"/sign-in", p.say("sign_in.button")
+		view.signInButton(p, false)
 	} else {
 		view.Text = append(view.Text, p.say("sign_in.link"))
 	}

@@ -119,6 +119,8 @@ type OpenPortalRequest struct {
 	// Link is what is in the link. Zero: the OpenID provider says who it is.
 	Link                     secret.String
 	FlowCookie, SignInCookie secret.String
+	// SignInAgain has the OpenID provider ask who it is, even where it knows.
+	SignInAgain bool
 }
 
 // PortalOpening is what came of it.
@@ -179,7 +181,7 @@ func (v *Vault) openPortalAtIssuer(ctx context.Context, r OpenPortalRequest, lin
 		return opening, err
 	}
 	// The issuer first: while it does not answer, the link stays as it is.
-	if opening.Location, err = v.loginURL(ctx, l, false); err != nil {
+	if opening.Location, err = v.loginURL(ctx, l, r.SignInAgain); err != nil {
 		return opening, err
 	}
 	_, err = v.store.Commit(ctx, append(ops, op)...)

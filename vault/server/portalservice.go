@@ -49,7 +49,7 @@ func (s *portalService) LookAtPortalLink(ctx context.Context, r *tokenvaultv1.Lo
 
 func (s *portalService) OpenPortal(ctx context.Context, r *tokenvaultv1.OpenPortalRequest) (*tokenvaultv1.OpenPortalResponse, error) {
 	opening, err := s.vault.OpenPortal(ctx, vault.OpenPortalRequest{
-		Link: secret.New(r.GetLink()), FlowCookie: cookie(ctx, FlowCookieKey), SignInCookie: cookie(ctx, SignInCookieKey),
+		Link: secret.New(r.GetLink()), FlowCookie: cookie(ctx, FlowCookieKey), SignInCookie: cookie(ctx, SignInCookieKey), SignInAgain: r.GetSignInAgain(),
 	})
 	noteFrom(ctx).set(vault.Key{Tenant: opening.Tenant, Subject: opening.Subject}, "")
 	if err != nil {

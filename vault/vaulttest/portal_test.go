@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -634,6 +635,25 @@ func TestThePortalBehindTheOperatorsSignIn(t *testing.T) {
 	again.press("open-submit")
 	again.get(again.sentOn())
 	again.want(http.StatusOK, "Signed in as alice")
+}
+
+func TestSigningInAfterSigningOutAsksWhoItIs(t *testing.T) {
+	issuer := vaulttest.NewIssuer(t, nil)
+	s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingLogin, Issuer: issuer, Portal: []string{"acme"}})
+	issuer.SignInAs("alice", nil)
+	v := newVisitor(t, s)
+	v.get("/portal")
+	v.press("sign-in-submit")
+	v.get(v.sentOn())
+	v.press("sign-out")
+	v.want(http.StatusOK, "You are signed out")
+	issuer.SignInAs("bob", nil) // the next at the computer
+	v.press("signed-out-submit")
+	v.get(v.sentOn())
+	v.want(http.StatusOK, "Signed in as bob")
+	if got := issuer.Prompts(); !slices.Equal(got, []string{"", "login"}) {
+		t.Errorf("the issuer is asked with the prompts %q", got)
+	}
 }
 
 func TestWithoutAScopePeopleWhoSignInSeeNothing(t *testing.T) {

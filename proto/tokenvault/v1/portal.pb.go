@@ -122,7 +122,9 @@ func (x *LookAtPortalLinkResponse) GetExpireTime() *timestamppb.Timestamp {
 type OpenPortalRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: sign in with the operator's OpenID provider.
-	Link          string `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	Link string `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	// The OpenID provider asks who it is, even where it knows.
+	SignInAgain   bool `protobuf:"varint,2,opt,name=sign_in_again,json=signInAgain,proto3" json:"sign_in_again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +164,13 @@ func (x *OpenPortalRequest) GetLink() string {
 		return x.Link
 	}
 	return ""
+}
+
+func (x *OpenPortalRequest) GetSignInAgain() bool {
+	if x != nil {
+		return x.SignInAgain
+	}
+	return false
 }
 
 type OpenPortalResponse struct {
@@ -1241,9 +1250,10 @@ const file_tokenvault_v1_portal_proto_rawDesc = "" +
 	"\x18LookAtPortalLinkResponse\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\",\n" +
+	"expireTime\"P\n" +
 	"\x11OpenPortalRequest\x12\x17\n" +
-	"\x04link\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04link\"\x81\x01\n" +
+	"\x04link\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04link\x12\"\n" +
+	"\rsign_in_again\x18\x02 \x01(\bR\vsignInAgain\"\x81\x01\n" +
 	"\x12OpenPortalResponse\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12$\n" +
 	"\vflow_cookie\x18\x02 \x01(\tB\x03\x80\x01\x01R\n" +
