@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	storagev1 "github.com/tokenvault/tokenvault/proto/tokenvault/storage/v1"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/store"
 )
@@ -126,8 +127,22 @@ const (
 )
 
 // WaitPortal returns when there is something else to see than in that version, or
-// after a while, and reports which.
+// after a while, and reports which. The error is SignInRequired where the sign-in has
+// ended meanwhile.
 func (v *Vault) WaitPortal(ctx context.Context, person Person, version string) (changed bool, err error) {
+	changed, err = v.waitPortal(ctx, person, version)
+	if err != nil || !changed {
+		return false, err
+	}
+	signIn := new(storagev1.SignIn)
+	_, err = v.records.get(ctx, person.signIn.storeKey, signIn)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !v.now().Before(signIn.GetExpireTime().AsTime()) {
+		return false, errSignInRequired()
+	}
+	return err == nil, err
+}
+
+func (v *Vault) waitPortal(ctx context.Context, person Person, version string) (changed bool, err error) {
 	if v.waiting.Add(1) > maxWaiting {
 		v.waiting.Add(-1)
 		return false, nil
