@@ -218,23 +218,28 @@ func (p *portal) openWith(w http.ResponseWriter, r *http.Request, link string) {
 	http.Redirect(w, r, portalPath, http.StatusSeeOther)
 }
 
+// signOut has the browser forget its sign-in, whatever the server can do about it.
 func (p *portal) signOut(w http.ResponseWriter, r *http.Request) {
 	_, err := p.server.SignOut(p.call(r), &tokenvaultv1.SignOutRequest{})
-	if err != nil && status.Code(err) != codes.Unauthenticated {
-		p.failed(w, r, status.Convert(err))
-		return
-	}
 	p.signIn.remove(w)
 	p.note.remove(w)
+	if err != nil && status.Code(err) != codes.Unauthenticated {
+		p.signedOutPage(w, http.StatusServiceUnavailable, p.say("signed_out.here"))
+		return
+	}
 	http.Redirect(w, r, portalPath+"/signed-out", http.StatusSeeOther)
 }
 
 func (p *portal) signedOut(w http.ResponseWriter, _ *http.Request) {
-	view := stepView{frame: p.frame("signed_out.title"), ID: "signed-out", Text: []string{p.say("signed_out.text")}}
+	p.signedOutPage(w, http.StatusOK, p.say("signed_out.text"))
+}
+
+func (p *portal) signedOutPage(w http.ResponseWriter, code int, text string) {
+	view := stepView{frame: p.frame("signed_out.title"), ID: "signed-out", Text: []string{text}}
 	if p.signsIn {
 		view.signInButton(p, true) // of a browser that others may use, too
 	}
-	p.write(w, http.StatusOK, "step", view)
+	p.write(w, code, "step", view)
 }
 
 // sendOn is a page that sends the browser to another site at once.

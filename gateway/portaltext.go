@@ -162,6 +162,7 @@ func english() texts {
 		"sign_in.button":       "Sign in",
 		"signed_out.title":     "You are signed out",
 		"signed_out.text":      "Your connections go on working. You can close this window.",
+		"signed_out.here":      "This browser is signed out. Something is wrong on our side at the moment, so there is perhaps no record of it. Your connections go on working. You can close this window.",
 		"link_expired.title":   "This link does not work any more",
 		"link_expired.text":    "Links to your connections work for five minutes. Nothing was changed.",
 		"link_used.title":      "This link has been used already",

@@ -1,10 +1,13 @@
 package vaulttest_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -359,6 +362,41 @@ func TestSigningOutEndsIt(t *testing.T) {
 	v.get("/portal")
 	v.want(http.StatusUnauthorized, "You are not signed in")
 	v.wantRecord("SignOut allowed   alice ")
+}
+
+func TestSigningOutNeedsNoAuditLog(t *testing.T) {
+	t.Parallel() // health is looked at once a second
+	s := vaulttest.New(t, vaulttest.Config{Audit: true})
+	v := inPortal(t, s, "alice")
+	u, err := url.Parse(s.GatewayURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := v.client.Jar.Cookies(u)
+	folder := filepath.Dir(s.AuditPath)
+	if err := os.Rename(folder, folder+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Audit.Reopen(t.Context()); err == nil {
+		t.Fatal("a log without a folder was opened")
+	}
+	other := *v
+	other.press("sign-out")
+	other.want(http.StatusServiceUnavailable, "You are signed out", "there is perhaps no record of it")
+	for _, cookie := range v.client.Jar.Cookies(u) {
+		if strings.Contains(cookie.Name, "sign-in") || strings.Contains(cookie.Name, "note") {
+			t.Errorf("the browser keeps %s", cookie.Name)
+		}
+	}
+	v.client.Jar.SetCookies(u, kept)
+	if err := os.Rename(folder+".away", folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Audit.Reopen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.get("/portal")
+	v.want(http.StatusUnauthorized, "You are not signed in")
 }
 
 func TestFormsOfOthersAreRefused(t *testing.T) {
@@ -814,6 +852,48 @@ func TestThePageIsToldOfChanges(t *testing.T) {
 			t.Error("waiting is on record")
 		}
 	}
+}
+
+func TestWhoHasSignedOutIsToldOfNoChanges(t *testing.T) {
+	for name, end := range map[string]func(s *vaulttest.Stack, cookie secret.String) error{
+		"signed out":    func(s *vaulttest.Stack, cookie secret.String) error { return s.Vault.SignOut(t.Context(), cookie) },
+		"for long past": func(s *vaulttest.Stack, _ secret.String) error { s.Clock.Advance(vault.SignInLifetime); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := vaulttest.New(t, vaulttest.Config{})
+			cookie := signInCookie(t, inPortal(t, s, "alice"))
+			person, err := s.Vault.Person(t.Context(), cookie)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if changed, err := s.Vault.WaitPortal(t.Context(), person, "another"); !changed || err != nil {
+				t.Fatalf("who is signed in is told %v, %v", changed, err)
+			}
+			if err := end(s, cookie); err != nil {
+				t.Fatal(err)
+			}
+			changed, err := s.Vault.WaitPortal(t.Context(), person, "another")
+			if refusal, ok := errors.AsType[*vault.Error](err); changed || !ok || refusal.Reason != vault.SignInRequired {
+				t.Errorf("the one who waits is told %v, %v", changed, err)
+			}
+		})
+	}
+}
+
+// signInCookie is the cookie of a visitor's sign-in.
+func signInCookie(t *testing.T, v *visitor) secret.String {
+	t.Helper()
+	u, err := url.Parse(v.s.GatewayURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cookie := range v.client.Jar.Cookies(u) {
+		if strings.Contains(cookie.Name, "sign-in") {
+			return secret.New(cookie.Value)
+		}
+	}
+	t.Fatal("nobody is signed in")
+	return secret.String{}
 }
 
 func TestThePortalIsForTheGatewayAlone(t *testing.T) {
