@@ -202,7 +202,7 @@ func english() texts {
 		"problem.API_KEY_NOT_SUPPORTED":    "%[1]s is not used with API keys here. Nothing was changed.",
 		"problem.SESSION_EXPIRED":          "That took too long, or the account was disconnected meanwhile. %[1]s was not connected. Try once more.",
 		"problem.SESSION_USED":             "That had been finished already, perhaps in another tab. See below what is connected.",
-		"problem.CALLER_FORBIDDEN":         "That is not a service that you can manage here. Nothing was changed.",
+		"problem.CALLER_FORBIDDEN":         "That is not something that you can do here. Nothing was changed.",
 		"problem.AUDIT_UNAVAILABLE":        "The service cannot record what is done at the moment, and so does nothing. Nothing was changed. Try again later.",
 
 		"time.just_now":    "just now",

@@ -97,7 +97,8 @@ func (p *portal) noted(n note, resp *tokenvaultv1.GetPortalResponse) *noteView {
 type providerView struct {
 	Form                       string // the token of forms
 	Name, DisplayName, Initial string
-	HasBrowserFlow, HasAPIKeys bool
+	// What the person can do here. Another page asks first.
+	CanConnect, CanSetKey bool
 	// Asks: something has to be entered before an account can be connected.
 	Asks        bool
 	Failing     string
@@ -111,12 +112,14 @@ type connectionView struct {
 	Status, StatusText   string
 	Account, AccountMore string
 	HasGrant, HasKey     bool
-	CanRefresh, IsUrgent bool
-	Problem              string
-	Connected, LastUsed  timeView
-	Expires              timeView
-	Renewed              bool
-	Scopes               []string
+	IsUrgent             bool
+	// What the person can do.
+	CanRefresh, CanDisconnect, CanRemoveKey bool
+	Problem                                 string
+	Connected, LastUsed                     timeView
+	Expires                                 timeView
+	Renewed                                 bool
+	Scopes                                  []string
 }
 
 // Name is how screen readers tell the connection's buttons from those of others.
@@ -154,9 +157,9 @@ func (p *portal) view(resp *tokenvaultv1.GetPortalResponse, formToken string, no
 		v.ReturnsTo = u.Hostname()
 	}
 	for _, provider := range resp.GetProviders() {
-		seen := p.provider(provider, formToken, now)
+		seen := p.provider(provider, resp.GetActions(), formToken, now)
 		if len(seen.Connections) == 0 {
-			if seen.HasBrowserFlow || seen.HasAPIKeys {
+			if seen.CanConnect || seen.CanSetKey {
 				v.Available = append(v.Available, seen)
 			}
 			continue
@@ -173,11 +176,14 @@ func (p *portal) view(resp *tokenvaultv1.GetPortalResponse, formToken string, no
 	return v
 }
 
-func (p *portal) provider(provider *tokenvaultv1.PortalProvider, formToken string, now time.Time) *providerView {
+// provider makes what is shown of one, with buttons for those actions alone.
+func (p *portal) provider(provider *tokenvaultv1.PortalProvider, actions []string, formToken string, now time.Time) *providerView {
 	first, _ := utf8.DecodeRuneInString(provider.GetDisplayName())
 	v := &providerView{
 		Form: formToken, Name: provider.GetName(), DisplayName: provider.GetDisplayName(), Initial: string(unicode.ToUpper(first)),
-		HasBrowserFlow: provider.GetHasBrowserFlow(), HasAPIKeys: provider.GetHasApiKeys(), Asks: len(provider.GetVariables()) > 0,
+		Asks:       len(provider.GetVariables()) > 0,
+		CanConnect: provider.GetHasBrowserFlow() && slices.Contains(actions, "Connect"),
+		CanSetKey:  provider.GetHasApiKeys() && slices.Contains(actions, "SetAPIKey"),
 	}
 	if provider.GetIsFailing() {
 		v.Failing = p.say("failing", v.DisplayName)
@@ -185,6 +191,9 @@ func (p *portal) provider(provider *tokenvaultv1.PortalProvider, formToken strin
 	for _, conn := range provider.GetConnections() {
 		seen := p.connection(conn, now)
 		seen.Provider = v
+		seen.CanRefresh = seen.CanRefresh && slices.Contains(actions, "RefreshConnection")
+		seen.CanDisconnect = seen.HasGrant && slices.Contains(actions, "Disconnect")
+		seen.CanRemoveKey = seen.HasKey && provider.GetHasApiKeys() && slices.Contains(actions, "DeleteAPIKey")
 		v.Connections = append(v.Connections, seen)
 	}
 	return v

@@ -21,11 +21,15 @@ const PortalPath = "/portal"
 // PortalLinkLifetime is how long a link to the portal works.
 const PortalLinkLifetime = 5 * time.Minute
 
-// PortalScope is what a link to the portal shows to a person.
+// PortalScope is what a link to the portal shows to a person, and lets them do.
 type PortalScope struct {
 	Tenant string
-	// Providers are those that they may connect. Empty: none.
+	// Caller is the name of who makes the link.
+	Caller string
+	// Providers are those that they see. Empty: none.
 	Providers []string
+	// RPCs are those that they may have called for them. Empty: none.
+	RPCs []string
 }
 
 // PortalLinkRequest asks for a link to the portal.
@@ -63,7 +67,8 @@ func (v *Vault) CreatePortalLink(ctx context.Context, r PortalLinkRequest) (Port
 		return PortalLink{}, err
 	}
 	l := &storagev1.PortalLink{
-		Tenant: r.Scope.Tenant, Subject: r.Subject, Providers: r.Scope.Providers, ReturnUrl: r.ReturnURL, ExpireTime: timestamppb.New(end),
+		Tenant: r.Scope.Tenant, Subject: r.Subject, Providers: r.Scope.Providers, Rpcs: r.Scope.RPCs, Caller: r.Scope.Caller,
+		ReturnUrl: r.ReturnURL, ExpireTime: timestamppb.New(end),
 	}
 	op, err := v.records.put(store.Key{Kind: kindPortalLinks, ID: id}, l, store.Absent)
 	if err != nil {
@@ -222,13 +227,22 @@ type Person struct {
 	ReturnURL string
 	// ExpireTime is when the sign-in ends.
 	ExpireTime time.Time
+	// Caller is the name of who made their link. Empty: they came without one.
+	Caller string
 
-	providers []string
-	signIn    *storedSignIn
+	providers, rpcs []string
+	allRPCs         bool
+	signIn          *storedSignIn
 }
 
 // MayUse reports whether the portal shows a provider to the person.
 func (p Person) MayUse(provider string) bool { return slices.Contains(p.providers, provider) }
+
+// MayCall reports whether the person may have an RPC called for them: where they came
+// with a link, only what the caller who made it may call.
+func (p Person) MayCall(rpc string) bool {
+	return rpc != "" && (p.allRPCs || slices.Contains(p.rpcs, rpc))
+}
 
 // Person returns who is signed in in a browser. The error is SignInRequired where
 // nobody is.
@@ -254,8 +268,9 @@ func (v *Vault) person(s *storedSignIn) (Person, bool) {
 	switch link := s.GetPortal(); {
 	case link != nil:
 		p.Tenant, p.ReturnURL, p.providers = link.GetTenant(), link.GetReturnUrl(), link.GetProviders()
+		p.Caller, p.rpcs = link.GetCaller(), link.GetRpcs()
 	case len(v.portal) > 0:
-		p.Tenant, p.providers = s.GetTenant(), v.portal
+		p.Tenant, p.providers, p.allRPCs = s.GetTenant(), v.portal, true
 	default:
 		return Person{}, false
 	}

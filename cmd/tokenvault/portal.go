@@ -36,7 +36,7 @@ portal, it redirects their browser to a link for whom it has signed in.`,
 			return client.call(cmd.Context(), func(ctx context.Context, c tokenvaultv1.VaultServiceClient) error {
 				resp, err := c.CreatePortalSession(ctx, req)
 				if reasonOf(err) == "CALLER_FORBIDDEN" {
-					return errors.New("this caller may not CreatePortalSession for that subject: widen its rpcs or subjects (CALLER_FORBIDDEN)")
+					return errors.New("this caller may not CreatePortalSession and GetConnection for that subject: widen its rpcs or subjects (CALLER_FORBIDDEN)")
 				}
 				if err != nil {
 					return err

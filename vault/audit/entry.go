@@ -23,15 +23,16 @@ const (
 
 // Entry is one decision. Empty fields are left out of the line.
 type Entry struct {
-	Time     time.Time `json:"time"`
-	RPC      string    `json:"rpc"`
-	Outcome  Outcome   `json:"outcome"`
-	Reason   string    `json:"reason,omitempty"` // as in google.rpc.ErrorInfo
-	Caller   string    `json:"caller,omitempty"`
-	Tenant   string    `json:"tenant,omitempty"`
-	Subject  string    `json:"subject,omitempty"`
-	Provider string    `json:"provider,omitempty"`
-	Label    string    `json:"label,omitempty"`
+	Time    time.Time `json:"time"`
+	RPC     string    `json:"rpc"`
+	Outcome Outcome   `json:"outcome"`
+	Reason  string    `json:"reason,omitempty"` // as in google.rpc.ErrorInfo
+	// Caller is who called; for what a person does in the portal, who made their link.
+	Caller   string `json:"caller,omitempty"`
+	Tenant   string `json:"tenant,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Label    string `json:"label,omitempty"`
 	// Generation of the tokens that were handed out.
 	Generation int64 `json:"generation,omitempty"`
 	// Token is the keyed fingerprint of what was handed out.

@@ -121,7 +121,7 @@ var (
 	errForbidden     = errors.New("the caller's rules do not allow this")
 )
 
-// reached compares what a request names with what a person's sign-in reaches.
+// reached compares what a request does and names with what a person's sign-in reaches.
 func (m method) reached(p *vault.Person, req any) bool {
 	if m.who != person {
 		return true
@@ -131,7 +131,7 @@ func (m method) reached(p *vault.Person, req any) bool {
 	case nothing:
 		return p != nil && !hasProvider
 	case aProvider:
-		return p != nil && hasProvider && p.MayUse(provider.GetProvider())
+		return p != nil && hasProvider && p.MayUse(provider.GetProvider()) && p.MayCall(m.like)
 	default:
 		return false
 	}

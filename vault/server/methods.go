@@ -60,10 +60,11 @@ type method struct {
 	name    string // without the service, as rules name it
 	who     audience
 	names   names
-	public  bool // to be had on the public listener
-	gateway bool // to be had through the gateway
-	noted   bool // the handler notes which connection it was about
-	waits   bool // for something to happen, and tells no more than that it has: not on record
+	public  bool   // to be had on the public listener
+	gateway bool   // to be had through the gateway
+	noted   bool   // the handler notes which connection it was about
+	waits   bool   // for something to happen, and tells no more than that it has: not on record
+	like    string // the RPC for programs that does the same, and that a person's sign-in has to allow
 }
 
 func (m method) servedOn(l listener) bool {
@@ -108,11 +109,11 @@ func methods() map[string]method {
 		tokenvaultv1.PortalService_SignOut_FullMethodName:            {name: "SignOut", who: person, names: nothing, gateway: true},
 		tokenvaultv1.PortalService_GetPortal_FullMethodName:          {name: "GetPortal", who: person, names: nothing, gateway: true},
 		tokenvaultv1.PortalService_WaitPortal_FullMethodName:         {name: "WaitPortal", who: person, names: nothing, gateway: true, waits: true},
-		tokenvaultv1.PortalService_PortalConnect_FullMethodName:      {name: "PortalConnect", who: person, names: aProvider, gateway: true},
-		tokenvaultv1.PortalService_PortalRefresh_FullMethodName:      {name: "PortalRefresh", who: person, names: aProvider, gateway: true},
-		tokenvaultv1.PortalService_PortalDisconnect_FullMethodName:   {name: "PortalDisconnect", who: person, names: aProvider, gateway: true},
-		tokenvaultv1.PortalService_PortalSetAPIKey_FullMethodName:    {name: "PortalSetAPIKey", who: person, names: aProvider, gateway: true},
-		tokenvaultv1.PortalService_PortalDeleteAPIKey_FullMethodName: {name: "PortalDeleteAPIKey", who: person, names: aProvider, gateway: true},
+		tokenvaultv1.PortalService_PortalConnect_FullMethodName:      {name: "PortalConnect", who: person, names: aProvider, gateway: true, like: "Connect"},
+		tokenvaultv1.PortalService_PortalRefresh_FullMethodName:      {name: "PortalRefresh", who: person, names: aProvider, gateway: true, like: "RefreshConnection"},
+		tokenvaultv1.PortalService_PortalDisconnect_FullMethodName:   {name: "PortalDisconnect", who: person, names: aProvider, gateway: true, like: "Disconnect"},
+		tokenvaultv1.PortalService_PortalSetAPIKey_FullMethodName:    {name: "PortalSetAPIKey", who: person, names: aProvider, gateway: true, like: "SetAPIKey"},
+		tokenvaultv1.PortalService_PortalDeleteAPIKey_FullMethodName: {name: "PortalDeleteAPIKey", who: person, names: aProvider, gateway: true, like: "DeleteAPIKey"},
 
 		grpc_health_v1.Health_Check_FullMethodName: {name: "Check", who: anyone, public: true},
 		grpc_health_v1.Health_List_FullMethodName:  {name: "List", who: anyone, public: true},
@@ -129,6 +130,19 @@ func RPCs() []string {
 	for _, m := range methods() {
 		if m.who == allowedCaller {
 			names = append(names, m.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// portalActions returns which of the RPCs that people can have called for them in the
+// portal are allowed, sorted.
+func portalActions(allowed func(rpc string) bool) []string {
+	var names []string
+	for _, m := range methods() {
+		if m.like != "" && allowed(m.like) {
+			names = append(names, m.like)
 		}
 	}
 	slices.Sort(names)

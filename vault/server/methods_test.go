@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -35,6 +36,16 @@ func TestEveryServedMethodIsInTheTable(t *testing.T) {
 	for full := range table {
 		if !served[full] {
 			t.Errorf("%s is in the table, but not served", full)
+		}
+	}
+}
+
+// TestWhatPeopleDoIsAnRPCOfPrograms fails for an action of the portal that no rule of a
+// caller is about.
+func TestWhatPeopleDoIsAnRPCOfPrograms(t *testing.T) {
+	for full, m := range methods() {
+		if m.who == person && m.names == aProvider && !slices.Contains(RPCs(), m.like) {
+			t.Errorf("%s is like %q, which is no RPC for programs", full, m.like)
 		}
 	}
 }

@@ -24,10 +24,14 @@ func keyOfPerson(ctx context.Context, r interface {
 	return vault.Key{Tenant: p.Tenant, Subject: p.Subject, Provider: r.GetProvider(), Label: r.GetLabel()}
 }
 
-// CreatePortalSession passes on which of the providers the caller may use.
+// CreatePortalSession passes on which of the providers the caller may use, and what it
+// may do there: it could open the link itself.
 func (s *vaultService) CreatePortalSession(ctx context.Context, r *tokenvaultv1.CreatePortalSessionRequest) (*tokenvaultv1.CreatePortalSessionResponse, error) {
 	caller := callerFrom(ctx)
-	scope := vault.PortalScope{Tenant: caller.Tenant()}
+	if !caller.MayCall("ListConnections") && !caller.MayCall("GetConnection") {
+		return nil, errForbidden
+	}
+	scope := vault.PortalScope{Tenant: caller.Tenant(), Caller: caller.Name(), RPCs: portalActions(caller.MayCall)}
 	for _, p := range s.vault.ListProviders(caller.MayUseProvider) {
 		scope.Providers = append(scope.Providers, p.Name)
 	}
@@ -70,7 +74,7 @@ func (s *portalService) GetPortal(ctx context.Context, _ *tokenvaultv1.GetPortal
 	if err != nil {
 		return nil, err
 	}
-	resp := &tokenvaultv1.GetPortalResponse{Subject: p.Subject, ExpireTime: timestamp(p.ExpireTime), ReturnUrl: p.ReturnURL, Version: portal.Version}
+	resp := &tokenvaultv1.GetPortalResponse{Subject: p.Subject, ExpireTime: timestamp(p.ExpireTime), ReturnUrl: p.ReturnURL, Version: portal.Version, Actions: portalActions(p.MayCall)}
 	for _, provider := range portal.Providers {
 		resp.Providers = append(resp.Providers, portalProvider(provider))
 	}

@@ -101,12 +101,12 @@ func (r recorder) entry(ctx context.Context, m method, peer string, req any, cal
 		}
 	}
 	if p := personFrom(ctx); p != nil {
-		e.Tenant, e.Subject = p.Tenant, p.Subject
+		e.Caller, e.Tenant, e.Subject = p.Caller, p.Tenant, p.Subject
 		if r, ok := req.(interface{ GetLabel() string }); ok {
 			e.Label = cut(r.GetLabel(), 64)
 		}
 	}
-	if r, ok := req.(interface{ GetProvider() string }); ok && (e.Caller != "" || m.who != allowedCaller && provider.ValidName(r.GetProvider())) {
+	if r, ok := req.(interface{ GetProvider() string }); ok && (callerFrom(ctx) != nil || m.who != allowedCaller && provider.ValidName(r.GetProvider())) {
 		e.Provider = cut(r.GetProvider(), 63)
 	}
 	if n := noteFrom(ctx); n != nil {

@@ -59,8 +59,8 @@ func TestAPersonConnectsRefreshesAndDisconnects(t *testing.T) {
 			if n := s.Sandbox.LiveFamilies(); n != 0 {
 				t.Errorf("%d grants live at the provider", n)
 			}
-			v.wantRecord("OpenPortal allowed   alice ", "PortalConnect allowed   alice acme", "Callback allowed   alice acme",
-				"PortalRefresh allowed   alice acme", "PortalDisconnect allowed   alice acme")
+			v.wantRecord("OpenPortal allowed   alice ", "PortalConnect allowed  everything alice acme", "Callback allowed   alice acme",
+				"PortalRefresh allowed  everything alice acme", "PortalDisconnect allowed  everything alice acme")
 		})
 	}
 }
@@ -361,7 +361,7 @@ func TestSigningOutEndsIt(t *testing.T) {
 	v.client.Jar.SetCookies(u, kept) // a copy of the cookie is of no use
 	v.get("/portal")
 	v.want(http.StatusUnauthorized, "You are not signed in")
-	v.wantRecord("SignOut allowed   alice ")
+	v.wantRecord("SignOut allowed  everything alice ")
 }
 
 func TestSigningOutNeedsNoAuditLog(t *testing.T) {
@@ -553,12 +553,12 @@ func TestASignInReachesItsOwnConnectionsAlone(t *testing.T) {
 		fields.Set("tenant", "default")
 		fields.Set("api_key", strings.Repeat("0", 32)+"-us6")
 		at.send(action, fields)
-		at.want(http.StatusOK, "That is not a service that you can manage here. Nothing was changed.")
+		at.want(http.StatusOK, "That is not something that you can do here. Nothing was changed.")
 	}
 	for _, path := range []string{"/portal/connect", "/portal/disconnect", "/portal/api-key", "/portal/api-key/remove"} {
 		at := *theirs
 		at.get(path + "?provider=mailchimp&subject=alice&tenant=default")
-		at.want(http.StatusOK, "That is not a service that you can manage here")
+		at.want(http.StatusOK, "That is not something that you can do here")
 	}
 	credentials(t, s, "alice", "mailchimp")
 	credentials(t, s, "alice", "acme")
@@ -572,6 +572,84 @@ func TestASignInReachesItsOwnConnectionsAlone(t *testing.T) {
 	wantError(t, err, codes.InvalidArgument, "INVALID_RETURN_URL")
 	_, err = s.Client.CreatePortalSession(t.Context(), &tokenvaultv1.CreatePortalSessionRequest{})
 	wantError(t, err, codes.InvalidArgument, "INVALID_SUBJECT")
+}
+
+func TestALinkLetsDoWhatItsMakerMay(t *testing.T) {
+	actions := []struct{ rpc, path, button string }{
+		{"Connect", "/portal/connect", "another-acme"},
+		{"RefreshConnection", "/portal/refresh", "refresh-acme-default"},
+		{"Disconnect", "/portal/disconnect", "disconnect-acme-default"},
+		{"SetAPIKey", "/portal/api-key", "api-key-acme-default"},
+		{"DeleteAPIKey", "/portal/api-key/remove", "remove-api-key-acme-default"},
+	}
+	const refused = "That is not something that you can do here. Nothing was changed."
+	for _, allowed := range []string{"nothing", "Connect", "RefreshConnection", "Disconnect", "SetAPIKey", "DeleteAPIKey"} {
+		t.Run(allowed, func(t *testing.T) {
+			rule, token := linkMaker("GetConnection")
+			if allowed != "nothing" {
+				rule.RPCs = append(rule.RPCs, allowed)
+			}
+			s := vaulttest.New(t, vaulttest.Config{AcmeKeys: acmeKeys(), Rules: []access.Rule{rule}, Audit: true})
+			connectedWithKey(t, s)
+			v := newVisitor(t, s)
+			v.enter(portalLink(t, tokenvaultv1.NewVaultServiceClient(s.Dial(token)), "alice"))
+			v.want(http.StatusOK, "Ada Lovelace")
+			shown := *v
+			for _, action := range actions {
+				if got := strings.Contains(shown.page, `id="`+action.button+`"`); got != (action.rpc == allowed) {
+					t.Errorf("the button %s is shown: %v", action.button, got)
+				}
+				if action.rpc == allowed {
+					continue
+				}
+				_, fields := shown.form("sign-out")
+				fields.Set("provider", "acme")
+				fields.Set("api_key", "key-2")
+				v.send(action.path, fields)
+				v.want(http.StatusOK, refused)
+			}
+			if got := onRecord(t, s, "CALLER_FORBIDDEN"); len(got) < 4 || !strings.HasSuffix(got[3], "denied CALLER_FORBIDDEN links alice acme ") {
+				t.Errorf("on record: %q", got)
+			}
+			if creds := credentials(t, s, "alice", "acme"); creds.GetOauth2() == nil || s.Sandbox.LiveFamilies() != 1 {
+				t.Error("what is forbidden has been done")
+			}
+			for _, action := range actions {
+				if action.rpc == allowed {
+					_, fields := shown.form("sign-out")
+					fields.Set("provider", "acme")
+					fields.Set("api_key", "key-2")
+					v.send(action.path, fields)
+					v.wantNot(refused)
+				}
+			}
+		})
+	}
+}
+
+// linkMaker is a caller that makes links to the portal, and may call these RPCs.
+func linkMaker(rpcs ...string) (access.Rule, secret.String) {
+	token := access.GenerateToken()
+	return access.Rule{
+		Name: "links", Tokens: access.HashTokens(token), Tenant: vault.DefaultTenant, RPCs: append(rpcs, "CreatePortalSession"), Providers: []string{"acme"}, Subjects: []string{"*"},
+	}, token
+}
+
+// connectedWithKey connects an account of acme for alice, and stores an API key beside
+// it.
+func connectedWithKey(t *testing.T, s *vaulttest.Stack) {
+	t.Helper()
+	s.Connect("alice", "acme", vaulttest.Ada)
+	if _, err := s.Client.SetAPIKey(t.Context(), &tokenvaultv1.SetAPIKeyRequest{Subject: "alice", Provider: "acme", ApiKey: "key-1"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhoMayNotReadMakesNoLinks(t *testing.T) {
+	rule, token := linkMaker("Connect", "GetCredentials")
+	s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule}})
+	_, err := tokenvaultv1.NewVaultServiceClient(s.Dial(token)).CreatePortalSession(t.Context(), &tokenvaultv1.CreatePortalSessionRequest{Subject: "alice"})
+	wantError(t, err, codes.PermissionDenied, "CALLER_FORBIDDEN")
 }
 
 func TestAFlowOfThePortalEndsInTheBrowserOfItsPersonAlone(t *testing.T) {

@@ -353,7 +353,10 @@ type GetPortalResponse struct {
 	// Those that the sign-in reaches, by display name.
 	Providers []*PortalProvider `protobuf:"bytes,4,rep,name=providers,proto3" json:"providers,omitempty"`
 	// For WaitPortal.
-	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// What the person may do, by the name of the RPC of VaultService that does the same:
+	// Connect, RefreshConnection, Disconnect, SetAPIKey, DeleteAPIKey.
+	Actions       []string `protobuf:"bytes,6,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +424,13 @@ func (x *GetPortalResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *GetPortalResponse) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
 }
 
 // PortalProvider is a provider and what the person has there.
@@ -1261,7 +1271,7 @@ const file_tokenvault_v1_portal_proto_rawDesc = "" +
 	"\x0esign_in_cookie\x18\x03 \x01(\tB\x03\x80\x01\x01R\fsignInCookie\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
 	"\x0fSignOutResponse\"\x12\n" +
-	"\x10GetPortalRequest\"\xe0\x01\n" +
+	"\x10GetPortalRequest\"\xfa\x01\n" +
 	"\x11GetPortalResponse\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1269,7 +1279,8 @@ const file_tokenvault_v1_portal_proto_rawDesc = "" +
 	"\n" +
 	"return_url\x18\x03 \x01(\tR\treturnUrl\x12;\n" +
 	"\tproviders\x18\x04 \x03(\v2\x1d.tokenvault.v1.PortalProviderR\tproviders\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"\xb2\x02\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12\x18\n" +
+	"\aactions\x18\x06 \x03(\tR\aactions\"\xb2\x02\n" +
 	"\x0ePortalProvider\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12(\n" +

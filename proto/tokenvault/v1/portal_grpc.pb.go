@@ -41,11 +41,12 @@ const (
 //
 // Who it is comes from the cookie of the browser's sign-in. Like the flow cookie it
 // travels as gRPC metadata that only the gateway can set: no field names a subject
-// or a tenant. A sign-in reaches the providers that it was made for, no others.
+// or a tenant. A sign-in reaches the providers that it was made for, no others, and
+// does what the caller who made its link may do.
 //
 // Errors of all but the first three: SIGN_IN_REQUIRED (nobody is signed in, or not
-// any more), CALLER_FORBIDDEN (a provider that the sign-in does not reach), and those
-// of the RPC of VaultService that does the same.
+// any more), CALLER_FORBIDDEN (a provider or an action that the sign-in does not reach),
+// and those of the RPC of VaultService that does the same.
 type PortalServiceClient interface {
 	// LookAtPortalLink says for whom a link is. It does not use it up: chat programs
 	// open links to preview them.
@@ -195,11 +196,12 @@ func (c *portalServiceClient) PortalDeleteAPIKey(ctx context.Context, in *Portal
 //
 // Who it is comes from the cookie of the browser's sign-in. Like the flow cookie it
 // travels as gRPC metadata that only the gateway can set: no field names a subject
-// or a tenant. A sign-in reaches the providers that it was made for, no others.
+// or a tenant. A sign-in reaches the providers that it was made for, no others, and
+// does what the caller who made its link may do.
 //
 // Errors of all but the first three: SIGN_IN_REQUIRED (nobody is signed in, or not
-// any more), CALLER_FORBIDDEN (a provider that the sign-in does not reach), and those
-// of the RPC of VaultService that does the same.
+// any more), CALLER_FORBIDDEN (a provider or an action that the sign-in does not reach),
+// and those of the RPC of VaultService that does the same.
 type PortalServiceServer interface {
 	// LookAtPortalLink says for whom a link is. It does not use it up: chat programs
 	// open links to preview them.

@@ -139,13 +139,15 @@ type VaultServiceClient interface {
 	DeleteAPIKey(ctx context.Context, in *DeleteAPIKeyRequest, opts ...grpc.CallOption) (*DeleteAPIKeyResponse, error)
 	// CreatePortalSession makes a link to the portal, where a person sees and changes
 	// their own connections in a browser: those of this subject, at the providers that
-	// the caller may use. The link works once. Call it when the person asks for the
+	// the caller may use. They can do there what the caller may: Connect,
+	// RefreshConnection, Disconnect, SetAPIKey, DeleteAPIKey. The link works once. Call it when the person asks for the
 	// portal, for the subject that the application has signed in, and redirect their
 	// browser to it at once: whoever opens the link is taken for that subject, except
 	// where people sign in with the operator's OpenID provider (binding: login).
 	//
 	// Errors: INVALID_ARGUMENT (names the field), SIGN_IN_FAILED (as of Connect),
-	// CALLER_FORBIDDEN.
+	// CALLER_FORBIDDEN (also for a caller who may neither ListConnections nor
+	// GetConnection, which is what the portal shows).
 	CreatePortalSession(ctx context.Context, in *CreatePortalSessionRequest, opts ...grpc.CallOption) (*CreatePortalSessionResponse, error)
 }
 
@@ -376,13 +378,15 @@ type VaultServiceServer interface {
 	DeleteAPIKey(context.Context, *DeleteAPIKeyRequest) (*DeleteAPIKeyResponse, error)
 	// CreatePortalSession makes a link to the portal, where a person sees and changes
 	// their own connections in a browser: those of this subject, at the providers that
-	// the caller may use. The link works once. Call it when the person asks for the
+	// the caller may use. They can do there what the caller may: Connect,
+	// RefreshConnection, Disconnect, SetAPIKey, DeleteAPIKey. The link works once. Call it when the person asks for the
 	// portal, for the subject that the application has signed in, and redirect their
 	// browser to it at once: whoever opens the link is taken for that subject, except
 	// where people sign in with the operator's OpenID provider (binding: login).
 	//
 	// Errors: INVALID_ARGUMENT (names the field), SIGN_IN_FAILED (as of Connect),
-	// CALLER_FORBIDDEN.
+	// CALLER_FORBIDDEN (also for a caller who may neither ListConnections nor
+	// GetConnection, which is what the portal shows).
 	CreatePortalSession(context.Context, *CreatePortalSessionRequest) (*CreatePortalSessionResponse, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }

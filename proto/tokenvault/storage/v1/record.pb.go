@@ -1478,7 +1478,12 @@ type PortalLink struct {
 	ReturnUrl  string                 `protobuf:"bytes,4,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// Never again. The record stays until its end, so that a second try is told so.
-	Used          bool `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`
+	Used bool `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`
+	// Those of the RPCs which change connections that the caller who made it may call.
+	// Empty: the person sees what is there, and changes nothing.
+	Rpcs []string `protobuf:"bytes,7,rep,name=rpcs,proto3" json:"rpcs,omitempty"`
+	// The name of that caller.
+	Caller        string `protobuf:"bytes,8,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1553,6 +1558,20 @@ func (x *PortalLink) GetUsed() bool {
 		return x.Used
 	}
 	return false
+}
+
+func (x *PortalLink) GetRpcs() []string {
+	if x != nil {
+		return x.Rpcs
+	}
+	return nil
+}
+
+func (x *PortalLink) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
 }
 
 // Due is an entry in the index of connections to be looked at: its store key
@@ -2255,7 +2274,7 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"\x06portal\x18\x03 \x01(\v2!.tokenvault.storage.v1.PortalLinkR\x06portal\x12\"\n" +
 	"\rby_link_alone\x18\x04 \x01(\bR\vbyLinkAlone\x12\x16\n" +
 	"\x06tenant\x18\x05 \x01(\tR\x06tenant\x12H\n" +
-	"\x12latest_expire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10latestExpireTime\"\xcc\x01\n" +
+	"\x12latest_expire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10latestExpireTime\"\xf8\x01\n" +
 	"\n" +
 	"PortalLink\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x18\n" +
@@ -2265,7 +2284,9 @@ const file_tokenvault_storage_v1_record_proto_rawDesc = "" +
 	"return_url\x18\x04 \x01(\tR\treturnUrl\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04used\x18\x06 \x01(\bR\x04used\"%\n" +
+	"\x04used\x18\x06 \x01(\bR\x04used\x12\x12\n" +
+	"\x04rpcs\x18\a \x03(\tR\x04rpcs\x12\x16\n" +
+	"\x06caller\x18\b \x01(\tR\x06caller\"%\n" +
 	"\x03Due\x12\x1e\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\fR\n" +
