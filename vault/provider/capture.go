@@ -173,14 +173,14 @@ func (p *Provider) read(document any, told Captured) (Captured, error) {
 
 // valueAt returns what a JSON pointer (RFC 6901) leads to, as text. It reports
 // false for what is not there, null, an object or a list, and for text that is
-// too long or not printable.
+// too long or has characters that [isDeceptive] refuses.
 func valueAt(document any, pointer string) (string, bool) {
 	if pointer == "" {
 		return "", false
 	}
 	switch value := nodeAt(document, pointer).(type) {
 	case string:
-		if len(value) > maxValue || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		if len(value) > maxValue || !utf8.ValidString(value) || strings.ContainsFunc(value, isDeceptive) {
 			return "", false
 		}
 		return value, true
@@ -191,6 +191,14 @@ func valueAt(document any, pointer string) (string, bool) {
 	default:
 		return "", false
 	}
+}
+
+// isDeceptive reports whether a character can have text look like something else:
+// controls, and format characters such as those that turn the direction of what
+// follows. The joiners are letters to those whose names have them.
+func isDeceptive(r rune) bool {
+	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200C', '\u200D'
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != zeroWidthNonJoiner && r != zeroWidthJoiner
 }
 
 // nodeAt returns what a JSON pointer leads to; nil where there is nothing.

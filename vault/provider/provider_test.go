@@ -180,6 +180,26 @@ func TestACaptureThatDoesNotFitIsRefused(t *testing.T) {
 	}
 }
 
+func TestNamesThatLookLikeOthersAreNotTaken(t *testing.T) {
+	for _, row := range []struct{ name, told, want string }{
+		{"of another script", "عائشة", "عائشة"},
+		{"with joiners", `\u0639\u0644\u06cc\u200c\u0631\u0636\u0627 \u0d28\u0d4d\u200d`, "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627 \u0d28\u0d4d\u200d"},
+		{"with a line break", `Ada\n`, ""},
+		{"with an override of the direction", `Ada \u202emoc.live`, ""},
+		{"with an isolate", `Ada \u2066x\u2069`, ""},
+		{"with what nobody sees", `A\u200bda`, ""},
+		{"with a soft hyphen", `A\u00adda`, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newProvider(t, answer(200, `{"dc":"us6","id":1,"login":{"name":"`+row.told+`"}}`), nil)
+			got, err := p.Capture(t.Context(), secret.New("at"), provider.Captured{})
+			if err != nil || got.Account.Name != row.want {
+				t.Errorf("the account's name is %q (%v), want %q", got.Account.Name, err, row.want)
+			}
+		})
+	}
+}
+
 func TestTheAuthorizationRequest(t *testing.T) {
 	p := newProvider(t, answer(200, ""), func(d *provider.Definition) {
 		d.Scopes = []string{"a", "b"}

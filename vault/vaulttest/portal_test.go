@@ -818,6 +818,9 @@ func TestNothingThatPeopleNameIsTakenForMarkup(t *testing.T) {
 	v.connect("connect-acme-default", vaulttest.Ada)
 	v.want(http.StatusOK, "Acme is connected.", evil)
 	escaped()
+	if !strings.Contains(v.page, "<bdi>&lt;img") {
+		t.Errorf("the account's name may turn the direction of what is around it:\n%s", v.page)
+	}
 	v.follow("disconnect-acme-default")
 	v.want(http.StatusOK, evil)
 	escaped()
