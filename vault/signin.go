@@ -51,8 +51,9 @@ type SignInRequest struct {
 
 // SignIn is a browser that is signed in.
 type SignIn struct {
-	// Subject is who it is.
-	Subject string
+	// Tenant and Subject are who it is. They are also there where the OpenID provider has
+	// said so, and it came to nothing.
+	Tenant, Subject string
 	// Cookie is what the browser is to bring from now on.
 	Cookie secret.String
 	// Location is where the browser goes on.
@@ -123,11 +124,12 @@ func (v *Vault) FinishSignIn(ctx context.Context, r SignInRequest) (SignIn, erro
 		return SignIn{}, errSignInFailed("Signing in did not work. Nothing was changed. Open the link again, and tell the operator of this vault if it stays so.", err)
 	}
 	s := &storagev1.SignIn{Tenant: login.GetTenant(), Subject: subject, Portal: login.GetPortal()}
+	signedIn := SignIn{Tenant: s.GetTenant(), Subject: subject, Location: v.publicURL + login.GetReturnTo()}
 	if link := s.GetPortal(); link != nil && (link.GetTenant() != s.GetTenant() || link.GetSubject() != subject) {
-		return SignIn{}, errPortalOfAnother(link, s)
+		return signedIn, errPortalOfAnother(link, s)
 	}
-	cookie, err := v.signIn(ctx, s, r.SignInCookie)
-	return SignIn{Subject: subject, Cookie: cookie, Location: v.publicURL + login.GetReturnTo()}, err
+	signedIn.Cookie, err = v.signIn(ctx, s, r.SignInCookie)
+	return signedIn, err
 }
 
 // signIn stores who is signed in in a browser, in place of who was, and returns what

@@ -52,10 +52,10 @@ func (s *oauthService) LoginCallback(ctx context.Context, r *tokenvaultv1.LoginC
 		FlowCookie:   cookie(ctx, FlowCookieKey),
 		SignInCookie: cookie(ctx, SignInCookieKey),
 	})
+	noteFrom(ctx).set(vault.Key{Tenant: signIn.Tenant, Subject: signIn.Subject}, "")
 	if err != nil {
 		return nil, err
 	}
-	noteFrom(ctx).set(vault.Key{Subject: signIn.Subject}, "")
 	return &tokenvaultv1.LoginCallbackResponse{Location: signIn.Location, SignInCookie: signIn.Cookie.Reveal()}, nil
 }
 

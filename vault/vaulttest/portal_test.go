@@ -732,6 +732,7 @@ func TestThePortalBehindTheOperatorsSignIn(t *testing.T) {
 	bob.get(bob.sentOn())
 	bob.want(http.StatusForbidden, "Nothing was changed")
 	bob.wantNot("alice")
+	bob.wantRecord("LoginCallback allowed   alice ", "LoginCallback failed SESSION_WRONG_SUBJECT  bob ")
 	bob.get("/portal")
 	bob.want(http.StatusUnauthorized)
 	issuer.SignInAs("alice", nil)
