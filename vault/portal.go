@@ -118,16 +118,12 @@ func (v *Vault) portalVersion(ctx context.Context, person Person) (string, error
 	}
 }
 
-const (
-	// portalWait is how long WaitPortal waits. Proxies cut off what is silent for a
-	// minute or so.
-	portalWait = 25 * time.Second
-	// maxWaiting is how many wait at once. More look again later.
-	maxWaiting = 2000
-)
+// portalWait is how long WaitPortal waits. Proxies cut off what is silent for a
+// minute or so.
+const portalWait = 25 * time.Second
 
 // WaitPortal returns when there is something else to see than in that version, or
-// after a while, and reports which. The error is SignInRequired where the sign-in has
+// after a while, and reports which. Where too many wait already, it answers at once. The error is SignInRequired where the sign-in has
 // ended meanwhile.
 func (v *Vault) WaitPortal(ctx context.Context, person Person, version string) (changed bool, err error) {
 	changed, err = v.waitPortal(ctx, person, version)
@@ -143,11 +139,11 @@ func (v *Vault) WaitPortal(ctx context.Context, person Person, version string) (
 }
 
 func (v *Vault) waitPortal(ctx context.Context, person Person, version string) (changed bool, err error) {
-	if v.waiting.Add(1) > maxWaiting {
-		v.waiting.Add(-1)
-		return false, nil
+	if !v.waiting.enter(person) {
+		now, err := v.portalVersion(ctx, person)
+		return err == nil && now != version, err
 	}
-	defer v.waiting.Add(-1)
+	defer v.waiting.leave(person)
 	wait, cancel := context.WithTimeout(ctx, min(portalWait, person.ExpireTime.Sub(v.now())))
 	defer cancel()
 	for _, err := range v.Watch(wait, WatchRequest{Tenant: person.Tenant, Subject: person.Subject}) {

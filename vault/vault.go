@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault/keyring"
@@ -81,7 +80,7 @@ type Vault struct {
 	tenant    string // Config.IdentityTenant
 	asks      bool   // Config.ConsentPage
 	portal    []string
-	waiting   atomic.Int64 // calls of WaitPortal
+	waiting   portalWaiters
 	log       *slog.Logger
 	now       func() time.Time
 	usage     usage

@@ -52,11 +52,14 @@ async function follow() {
     }
     try {
       const version = document.body.dataset.version;
+      const asked = Date.now();
       const answer = await fetch("/portal/changes?version=" + encodeURIComponent(version), { headers: { Accept: "application/json" } });
       if (answer.status === 401) return location.reload();
       if (!answer.ok) throw new Error(String(answer.status));
-      if ((await answer.json()).changed) await update();
-      pause = 1000;
+      const { changed } = await answer.json();
+      if (changed) await update();
+      // Without a change an answer takes a while, unless too many pages are open.
+      pause = changed || Date.now() - asked > 5000 ? 1000 : Math.min(pause * 2, 60000);
     } catch {
       pause = Math.min(pause * 2, 60000);
     }

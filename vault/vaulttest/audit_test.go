@@ -206,25 +206,29 @@ func TestAVaultVerifiesItsOwnLogWhileItRuns(t *testing.T) {
 	if err != nil || len(resp.GetProblems()) != 0 || resp.GetEntries() != 3 {
 		t.Errorf("VerifyAudit = %v, %v; want three entries as they were written", resp, err)
 	}
-	edit(t, s.AuditPath, "alice", "mallo")
+	edit(t, s, "alice", "mallo")
 	if resp, err = admin.VerifyAudit(t.Context(), &tokenvaultv1.VerifyAuditRequest{}); err != nil || len(resp.GetProblems()) == 0 {
 		t.Errorf("VerifyAudit = %v, %v; want that a line was changed", resp, err)
 	}
-	edit(t, s.AuditPath, "mallo", "alice")
+	edit(t, s, "mallo", "alice")
 	s.Restart()
 	if resp, err = tokenvaultv1.NewAdminServiceClient(s.Conn).VerifyAudit(t.Context(), &tokenvaultv1.VerifyAuditRequest{}); err != nil || len(resp.GetProblems()) != 0 {
 		t.Errorf("after a restart: %v, %v", resp, err)
 	}
 }
 
-// edit replaces the first of a word in a file.
-func edit(t *testing.T, path, before, after string) {
+// edit replaces the first of a word in the audit log's file, once that has all there is:
+// what the vault writes at the same moment would be lost.
+func edit(t *testing.T, s *vaulttest.Stack, before, after string) {
 	t.Helper()
-	content, err := os.ReadFile(path)
+	if _, err := s.Audit.Verify(); err != nil { // has the file hold everything
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(s.AuditPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, bytes.Replace(content, []byte(before), []byte(after), 1), 0o600); err != nil {
+	if err := os.WriteFile(s.AuditPath, bytes.Replace(content, []byte(before), []byte(after), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
