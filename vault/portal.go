@@ -123,8 +123,8 @@ func (v *Vault) portalVersion(ctx context.Context, person Person) (string, error
 const portalWait = 25 * time.Second
 
 // WaitPortal returns when there is something else to see than in that version, or
-// after a while, and reports which. Where too many wait already, it answers at once. The error is SignInRequired where the sign-in has
-// ended meanwhile.
+// after a while, and reports which. Where too many wait already, it answers at once.
+// The error is SignInRequired where the sign-in has ended meanwhile.
 func (v *Vault) WaitPortal(ctx context.Context, person Person, version string) (changed bool, err error) {
 	changed, err = v.waitPortal(ctx, person, version)
 	if err != nil || !changed {
