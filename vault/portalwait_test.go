@@ -19,7 +19,7 @@ func TestOnePersonDoesNotTakeThePlacesOfOthers(t *testing.T) {
 	}
 	// Nothing changes: this would wait.
 	for version, want := range map[string]bool{now: false, "an older one": true} {
-		if changed, err := v.WaitPortal(t.Context(), alice, version); changed != want || err != nil {
+		if changed, err := v.waitPortal(t.Context(), alice, version); changed != want || err != nil {
 			t.Errorf("without room, WaitPortal(%q) = %v, %v", version, changed, err)
 		}
 	}
