@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"strconv"
 
@@ -14,7 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/tokenvault/tokenvault/vault/certs"
-	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/client"
 )
 
 // transportFlags say how the way to a vault is secured.
@@ -114,19 +112,10 @@ func transportOf(c *tls.Config) credentials.TransportCredentials {
 	return credentials.NewTLS(c)
 }
 
-// dialTarget reads an address, and says whether it is on this machine. No host, and the
-// unspecified one that servers listen on, are.
+// dialTarget reads an address, and says whether it is on this machine.
 func dialTarget(addr string) (target string, onMachine bool, err error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
+	if target, onMachine, err = client.Target(addr); err != nil {
 		return "", false, fmt.Errorf("--addr %q is not an address: write host:port, such as 127.0.0.1:9090", addr)
 	}
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case host == "", err == nil && ip.IsUnspecified() && ip.Is4():
-		return net.JoinHostPort("127.0.0.1", port), true, nil
-	case err == nil && ip.IsUnspecified():
-		return net.JoinHostPort("::1", port), true, nil
-	}
-	return addr, provider.IsLoopback(host), nil
+	return target, onMachine, nil
 }

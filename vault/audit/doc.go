@@ -42,8 +42,8 @@
 // answer leaves, a stream when its request has been decided and once more when it
 // ends. So a crash between the call and its line, or the first write that fails, can
 // leave an effect without a line. After a write that failed the log says so, and
-// nothing that must be recorded may begin until it can be written again; what was
-// acknowledged before stays in the journal until then.
+// nothing that must be recorded may begin until it can be written again, signing out of
+// the portal excepted; what was acknowledged before stays in the journal until then.
 //
 // # Journal
 //

@@ -64,7 +64,7 @@ func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(&conf)
 	}
-	target, onMachine, err := dialTarget(addr)
+	target, onMachine, err := Target(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +126,10 @@ func bounded(ctx context.Context, method string, req, reply any, cc *grpc.Client
 	return invoke(ctx, method, req, reply, cc, opts...)
 }
 
-// dialTarget reads an address, and says whether it is on this machine. No host, and the
-// unspecified one that servers listen on, are.
-func dialTarget(addr string) (target string, onMachine bool, err error) {
+// Target reads the host:port of a vault as [New] does: it returns what gRPC dials, and
+// whether that is on this machine, where the connection has no TLS unless it is asked
+// for. No host, and the unspecified one that servers listen on, are on this machine.
+func Target(addr string) (target string, onMachine bool, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "" {
 		return "", false, fmt.Errorf("client: %q is not an address: write host:port, such as 127.0.0.1:9090", addr)
