@@ -16,7 +16,8 @@ type ConnectOptions struct {
 	// Scopes to ask for. Empty: those of the vault's configuration.
 	Scopes []string
 	// ReturnURL is where the browser goes in the end. Empty: that of [WithReturnURL], or
-	// a page of the vault's. Vaults with binding: confirm need one.
+	// a page of the vault's. Vaults with binding: confirm need one; on the person's own
+	// machine, a [ReturnListener] is one.
 	ReturnURL string
 	// LoginHint is the account that the person is expected to use.
 	LoginHint string
@@ -37,14 +38,22 @@ type Link struct {
 // Connect begins a flow, and changes nothing about a connection that is there: only a
 // finished flow does.
 func (c *Client) Connect(ctx context.Context, subject, provider string, o ConnectOptions) (*Link, error) {
-	resp, err := c.vault.Connect(ctx, &tokenvaultv1.ConnectRequest{
-		Subject: subject, Provider: provider, Label: o.Label, Scopes: o.Scopes, LoginHint: o.LoginHint, Params: o.Params,
-		ReturnUrl: cmp.Or(o.ReturnURL, c.returnURL),
-	})
+	resp, err := c.vault.Connect(ctx, c.connectRequest(subject, provider, o))
 	if err != nil {
 		return nil, c.fail(name{subject, provider, o.Label}, err)
 	}
-	return &Link{URL: resp.GetConnectUrl(), Session: resp.GetSession(), ExpireTime: resp.GetExpireTime().AsTime()}, nil
+	return linkOf(resp), nil
+}
+
+func (c *Client) connectRequest(subject, provider string, o ConnectOptions) *tokenvaultv1.ConnectRequest {
+	return &tokenvaultv1.ConnectRequest{
+		Subject: subject, Provider: provider, Label: o.Label, Scopes: o.Scopes, LoginHint: o.LoginHint, Params: o.Params,
+		ReturnUrl: cmp.Or(o.ReturnURL, c.returnURL),
+	}
+}
+
+func linkOf(resp *tokenvaultv1.ConnectResponse) *Link {
+	return &Link{URL: resp.GetConnectUrl(), Session: resp.GetSession(), ExpireTime: resp.GetExpireTime().AsTime()}
 }
 
 // Confirm finishes a flow of a vault with binding: confirm, when the person is back at

@@ -8,6 +8,10 @@
 //		link, err := connect.URL(ctx) // show it to alice
 //	}
 //
+// Where the vault has binding: confirm, people come back to a page of the application's,
+// which calls [Client.Confirm] for whom it has signed in. A program on the person's own
+// machine has [Client.ListenForReturn] in place of such a page.
+//
 // [Client.TokenSource] is for libraries that take an oauth2.TokenSource,
 // [Client.Credentials] for everything else.
 //

@@ -98,10 +98,8 @@ func (c *Client) fail(n name, err error) error {
 	e := &Error{Subject: n.subject, Provider: n.provider, Label: n.label, RetryAfter: retryAfter(err), err: err}
 	st := statusOf(err)
 	e.Code, e.Message = st.Code(), st.Message()
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			e.Reason, e.Metadata = info.GetReason(), info.GetMetadata()
-		}
+	if info := infoOf(err); info != nil {
+		e.Reason, e.Metadata = info.GetReason(), info.GetMetadata()
 	}
 	switch {
 	case e.Reason == "NOT_CONNECTED", e.Reason == "REAUTHORIZATION_REQUIRED":
@@ -125,6 +123,19 @@ func statusOf(err error) *status.Status {
 		return inner.GRPCStatus()
 	}
 	return status.FromContextError(err)
+}
+
+// infoOf returns what the vault says for programs in a gRPC status. Nil: nothing.
+func infoOf(err error) *errdetails.ErrorInfo {
+	if err == nil {
+		return nil
+	}
+	for _, detail := range statusOf(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info
+		}
+	}
+	return nil
 }
 
 // reasonOf returns the vault's reason, or "".

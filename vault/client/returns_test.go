@@ -1,0 +1,345 @@
+package client_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/client"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
+)
+
+// newHome is a rig whose vault lets people come back to programs on this machine.
+func newHome(t *testing.T) *rig {
+	t.Helper()
+	return newRig(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}})
+}
+
+// listen returns a listener of a subject, and who comes back to it.
+func listen(t *testing.T, r *rig, subject string) (*client.ReturnListener, chan client.Return) {
+	t.Helper()
+	told := make(chan client.Return, 10)
+	l := r.c.ListenForReturn(subject, func(back client.Return) { told <- back })
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, told
+}
+
+func linkOf(t *testing.T, l *client.ReturnListener) string {
+	t.Helper()
+	link, err := l.Connect(t.Context(), "acme", client.ConnectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link.URL
+}
+
+func urlOf(t *testing.T, l *client.ReturnListener) string {
+	t.Helper()
+	at, err := l.URL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// show reads a page and closes it.
+func show(t *testing.T, page *http.Response, err error) (code int, text string) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(page.Body)
+	if err := errors.Join(err, page.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return page.StatusCode, string(body)
+}
+
+func wantPage(t *testing.T, page *http.Response, err error, code int, text string) {
+	t.Helper()
+	if got, body := show(t, page, err); got != code || !strings.Contains(body, text) {
+		t.Errorf("the browser shows %d, want %d and %q:\n%s", got, code, text, body)
+	}
+}
+
+// get asks for an address as a browser that is new there.
+func get(t *testing.T, method, at string) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.DefaultClient.Do(req)
+}
+
+func wantNotConnected(t *testing.T, r *rig, subject string) {
+	t.Helper()
+	_, err := r.c.Credentials(t.Context(), subject, "acme")
+	wantReason(t, err, "NOT_CONNECTED")
+}
+
+func TestWhoComesBackToThisMachineIsConnected(t *testing.T) {
+	r := newHome(t)
+	l, told := listen(t, r, "alice")
+	browser := sandbox.Person{Client: r.NewBrowser()}
+	page, err := browser.Approve(t.Context(), linkOf(t, l), vaulttest.Ada)
+	wantPage(t, page, err, http.StatusOK, "acme is connected")
+	if back := <-told; back.Err != nil || back.Connection.GetSubject() != "alice" || back.LinkWorks {
+		t.Errorf("told: %+v, want alice's connection", back)
+	}
+	if _, err := r.c.Credentials(t.Context(), "alice", "acme"); err != nil {
+		t.Error(err)
+	}
+
+	// The person loads the page again, and then connects another account.
+	again, err := get(t, http.MethodGet, page.Request.URL.String())
+	wantPage(t, again, err, http.StatusOK, "acme is connected")
+	if n := r.rpcs.of("ConfirmConnection"); n != 1 || len(told) != 0 {
+		t.Errorf("%d ConfirmConnection and %d more returns, want one and none: it is the same return", n, len(told))
+	}
+	link, err := l.Connect(t.Context(), "acme", client.ConnectOptions{Label: "work"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err = sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), link.URL, vaulttest.Grace)
+	wantPage(t, page, err, http.StatusOK, "alice (work)")
+	if back := <-told; back.Connection.GetLabel() != "work" {
+		t.Errorf("told: %+v, want the connection work", back)
+	}
+}
+
+func TestWhoDeclinesMayThinkBetterOfIt(t *testing.T) {
+	r := newHome(t)
+	l, told := listen(t, r, "alice")
+	link := linkOf(t, l)
+	page, err := sandbox.Person{Client: r.NewBrowser()}.Deny(t.Context(), link)
+	wantPage(t, page, err, http.StatusForbidden, "open the link again")
+	back := <-told
+	wantReason(t, back.Err, "ACCESS_DENIED")
+	if !back.LinkWorks || back.Connection != nil {
+		t.Errorf("told: %+v, want a link that works still", back)
+	}
+	wantNotConnected(t, r, "alice")
+	page, err = sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), link, vaulttest.Ada)
+	wantPage(t, page, err, http.StatusOK, "acme is connected")
+}
+
+// TestOnlyTheReturnURLItselfIsServed has others on this machine guess.
+func TestOnlyTheReturnURLItselfIsServed(t *testing.T) {
+	r := newHome(t)
+	l, told := listen(t, r, "alice")
+	at := urlOf(t, l)
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(u.Path) < 1+26 {
+		t.Errorf("the path %q is short enough to be guessed", u.Path)
+	}
+	root := strings.TrimSuffix(at, u.Path)
+	for _, row := range []struct{ name, method, at string }{
+		{"the root", http.MethodGet, root + "/"},
+		{"part of the path", http.MethodGet, at[:len(at)-1]},
+		{"below the path", http.MethodGet, at + "/x"},
+		{"another method", http.MethodPost, at},
+		{"its head", http.MethodHead, at},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			page, err := get(t, row.method, row.at+"?confirmation=x&status=confirm")
+			if code, body := show(t, page, err); code != http.StatusNotFound || strings.Contains(body, u.Path) {
+				t.Errorf("the browser shows %d, want 404 and nothing of the path:\n%s", code, body)
+			}
+		})
+	}
+	if n := r.rpcs.of("ConfirmConnection"); n != 0 || len(told) != 0 {
+		t.Errorf("%d ConfirmConnection and %d returns, want none", n, len(told))
+	}
+}
+
+// TestAnothersConfirmationConnectsNothing brings bob's listener what alice's browser was
+// given.
+func TestAnothersConfirmationConnectsNothing(t *testing.T) {
+	r := newHome(t)
+	alice, _ := listen(t, r, "alice")
+	bob, told := listen(t, r, "bob")
+	back := comeBack(t, r, linkOf(t, alice), urlOf(t, alice))
+	confirmation := back.Query().Get("confirmation")
+	page, err := get(t, http.MethodGet, urlOf(t, bob)+"?"+back.RawQuery)
+	wantPage(t, page, err, http.StatusForbidden, "somebody else")
+	got := <-told
+	wantReason(t, got.Err, "SESSION_WRONG_SUBJECT")
+	wantText(t, got.Err.Error(), "Nothing was connected", confirmation)
+	if got.LinkWorks || got.Connection != nil {
+		t.Errorf("told: %+v, want a link that is used up", got)
+	}
+	wantNotConnected(t, r, "alice")
+	wantNotConnected(t, r, "bob")
+}
+
+func TestABrowserReadsItsAnswerBeforeTheListenerEnds(t *testing.T) {
+	r := newHome(t)
+	l, _ := listen(t, r, "alice")
+	at := urlOf(t, l)
+	back := comeBack(t, r, linkOf(t, l), at)
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	r.rpcs.setHold(func(rpc string, answered bool) {
+		if rpc == "ConfirmConnection" && !answered {
+			close(asked)
+			<-goOn
+		}
+	})
+	type answer struct {
+		page *http.Response
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		page, err := get(t, http.MethodGet, back.String())
+		read <- answer{page, err}
+	}()
+	r.await("the browser", asked)
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	for { // until nobody else is taken in
+		page, err := get(t, http.MethodGet, at+"/x")
+		if err != nil {
+			break
+		}
+		_ = page.Body.Close()
+	}
+	close(goOn)
+	a := <-read
+	wantPage(t, a.page, a.err, http.StatusOK, "acme is connected")
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if _, err := l.URL(); err == nil {
+		t.Error("a closed listener has a URL, want an error")
+	}
+}
+
+func TestClosingTheClientClosesItsListeners(t *testing.T) {
+	r := newHome(t)
+	c, err := client.New(t.Context(), r.GRPCAddress, client.WithToken(r.Token.Reveal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := c.ListenForReturn("alice", nil)
+	at := urlOf(t, l)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		var page *http.Response
+		if page, err = get(t, http.MethodGet, at+"/x"); err == nil {
+			_ = page.Body.Close()
+		}
+	}
+	if _, err := l.URL(); err == nil {
+		t.Error("the listener of a closed client has a URL, want an error")
+	}
+}
+
+func TestTheListenerIsUsedOnlyWhereTheVaultWantsOne(t *testing.T) {
+	t.Run("it wants none", func(t *testing.T) {
+		r := newRig(t, vaulttest.Config{})
+		l, _ := listen(t, r, "alice")
+		page, err := sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), linkOf(t, l), vaulttest.Ada)
+		if code, _ := show(t, page, err); code != http.StatusOK || !strings.HasPrefix(page.Request.URL.String(), r.GatewayURL) {
+			t.Errorf("the browser ends at %v with %d, want a page of the vault's", page.Request.URL, code)
+		}
+		if n := r.rpcs.of("Connect"); n != 1 {
+			t.Errorf("%d Connect, want 1", n)
+		}
+	})
+	t.Run("it allows none", func(t *testing.T) {
+		r := newRig(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"https://app.example.com/*"}})
+		l, _ := listen(t, r, "alice")
+		_, err := l.Connect(t.Context(), "acme", client.ConnectOptions{})
+		wantReason(t, err, "INVALID_RETURN_URL")
+		wantText(t, err.Error(), `add "http://127.0.0.1/*" to return_urls`, urlOf(t, l))
+	})
+	t.Run("another is named", func(t *testing.T) {
+		r := newHome(t)
+		l, _ := listen(t, r, "alice")
+		_, err := l.Connect(t.Context(), "acme", client.ConnectOptions{ReturnURL: "https://other.example/"})
+		wantReason(t, err, "INVALID_RETURN_URL")
+		if n := r.rpcs.of("Connect"); n != 1 {
+			t.Errorf("%d Connect, want 1: it was asked for that return URL", n)
+		}
+	})
+	t.Run("the request names another subject", func(t *testing.T) {
+		r := newHome(t)
+		l, _ := listen(t, r, "alice")
+		resp, err := l.Begin(t.Context(), &tokenvaultv1.ConnectRequest{Subject: "bob", Provider: "acme"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), resp.GetConnectUrl(), vaulttest.Ada)
+		wantPage(t, page, err, http.StatusOK, "acme is connected")
+		wantNotConnected(t, r, "bob")
+	})
+}
+
+// TestThePageIsTextAlone has a person's name that would be markup.
+func TestThePageIsTextAlone(t *testing.T) {
+	r := newRig(t, vaulttest.Config{
+		Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"},
+		Accounts: []sandbox.Account{{ID: vaulttest.Ada, Person: "Ada <script>alert(1)</script>", Name: "<script>", Email: "ada@example.com", DataCenter: "us6"}},
+	})
+	l, _ := listen(t, r, "alice")
+	page, err := sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), linkOf(t, l), vaulttest.Ada)
+	code, body := show(t, page, err)
+	if code != http.StatusOK || strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script&gt;") {
+		t.Errorf("the browser shows %d, with a name that is not escaped:\n%s", code, body)
+	}
+	_, rest, _ := strings.Cut(body, "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	hash := sha256.Sum256([]byte(style))
+	policy := page.Header.Get("Content-Security-Policy")
+	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"; !strings.Contains(policy, want) || !strings.Contains(policy, "default-src 'none'") {
+		t.Errorf("Content-Security-Policy: %s, want the page's style alone (%s)", policy, want)
+	}
+	for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
+		if got := page.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestAFlowThatEndsWithoutAConfirmationSaysWhy(t *testing.T) {
+	r := newHome(t)
+	l, told := listen(t, r, "alice")
+	for _, row := range []struct {
+		name, reason, want, text string
+		linkWorks                bool
+	}{
+		{"declined", "access_denied", "ACCESS_DENIED", "Access was declined.", true},
+		{"refused", "authorization_failed", "AUTHORIZATION_FAILED", "The provider has not given access.", true},
+		{"too late", "session_expired", "SESSION_EXPIRED", "The link does not work any more.", false},
+		{"no reason of the vault's", "<b>bold</b>", "", "The provider has not given access.", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			page, err := get(t, http.MethodGet, urlOf(t, l)+"?"+url.Values{"status": {"error"}, "reason": {row.reason}}.Encode())
+			wantPage(t, page, err, http.StatusForbidden, row.text)
+			back := <-told
+			wantReason(t, back.Err, row.want)
+			wantText(t, back.Err.Error(), row.text, "bold")
+			if back.LinkWorks != row.linkWorks {
+				t.Errorf("the link works: %v, want %v", back.LinkWorks, row.linkWorks)
+			}
+		})
+	}
+}
