@@ -35,7 +35,7 @@ func (b bearer) RequireTransportSecurity() bool { return b.secure }
 
 // caller returns where the caller token comes from. Nil: there is none, but a
 // certificate.
-func (c *config) caller() (func() (secret.String, error), error) {
+func (c *config) caller(hasCertificate bool) (func() (secret.String, error), error) {
 	switch {
 	case !c.token.IsZero() && c.tokenFile != "":
 		return nil, errors.New("client: WithToken goes without WithTokenFile: leave out one of them")
@@ -49,7 +49,7 @@ func (c *config) caller() (func() (secret.String, error), error) {
 			return nil, fmt.Errorf("client: the caller token %w", err)
 		}
 		return func() (secret.String, error) { return token, nil }, nil
-	case c.files.certificate == "":
+	case !hasCertificate:
 		return nil, errNoCredential
 	}
 	return nil, nil

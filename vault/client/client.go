@@ -56,7 +56,7 @@ func tries() grpc.ConnectParams {
 
 // New returns a client of the vault at addr, a host:port. It does not wait for the
 // vault: calls do. Off loopback it speaks TLS. It needs a credential: [WithToken],
-// [WithTokenFile] or [WithCertificateFiles].
+// [WithTokenFile], [WithCertificateFiles], or a certificate by [WithTLSConfig].
 //
 // ctx has the values for what goes on in the background; its end ends nothing, [Client.Close] does.
 func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
@@ -76,7 +76,7 @@ func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
 		grpc.WithTransportCredentials(transport), grpc.WithKeepaliveParams(alive()), grpc.WithConnectParams(tries()),
 		grpc.WithDefaultServiceConfig(serviceConfig), grpc.WithChainUnaryInterceptor(bounded),
 	}
-	caller, err := conf.caller()
+	caller, err := conf.caller(showsCertificate(transport))
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +115,10 @@ func (c *Client) Close() error {
 // Vault returns the whole service, for what the client has no method for. Its errors
 // are gRPC statuses.
 func (c *Client) Vault() tokenvaultv1.VaultServiceClient { return c.vault }
+
+// Conn returns the connection, for the vault's other services, such as AdminService. It
+// ends with [Client.Close].
+func (c *Client) Conn() grpc.ClientConnInterface { return c.conn }
 
 // bounded gives a call a deadline where its context has none.
 func bounded(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -20,6 +21,7 @@ type config struct {
 	token     secret.String
 	tokenFile string
 	files     files
+	tls       func() (*tls.Config, error)
 	plaintext bool
 	returnURL string
 	cacheSize int
@@ -36,8 +38,8 @@ func WithToken(token string) Option {
 
 // WithTokenFile has the client call with the caller token or the JWT that a file holds.
 // It is read for each call of the vault, so that tokens can be replaced: Kubernetes does
-// so with those that it projects. A file that is empty or gone for a moment changes
-// nothing.
+// so with those that it projects, and spiffe-helper with JWT-SVIDs. A file that is empty
+// or gone for a moment changes nothing.
 func WithTokenFile(path string) Option {
 	return func(c *config) { c.tokenFile = path }
 }
@@ -54,6 +56,15 @@ func WithCAFile(path string) Option {
 // whole change nothing.
 func WithCertificateFiles(certificate, key string) Option {
 	return func(c *config) { c.files.certificate, c.files.key = certificate, key }
+}
+
+// WithTLSConfig has the client secure each connection with what read returns then, on
+// loopback too. A connection ends before the first of its Certificates does, where that
+// has its Leaf. An error of the first call is [New]'s; after another, the config before
+// is used again. What it returns must not be changed later. With SPIFFE, use
+// vault/client/spiffe.
+func WithTLSConfig(read func() (*tls.Config, error)) Option {
+	return func(c *config) { c.tls = read }
 }
 
 // WithPlaintext leaves out TLS off loopback too. Whoever is on the way can read the

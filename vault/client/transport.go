@@ -25,16 +25,22 @@ type files struct {
 // transport chooses TLS, except where nothing leaves the machine or it may do so in
 // plaintext.
 func (c *config) transport(onMachine bool) (credentials.TransportCredentials, error) {
-	wantsTLS := c.files != files{}
+	byFiles := c.files != files{}
+	wantsTLS := byFiles || c.tls != nil
 	switch {
 	case c.plaintext && wantsTLS:
-		return nil, errors.New("client: WithPlaintext goes without WithCAFile and WithCertificateFiles: leave out the one or the others")
+		return nil, errors.New("client: WithPlaintext goes without WithTLSConfig, WithCAFile and WithCertificateFiles: leave out the one or the others")
+	case c.tls != nil && byFiles:
+		return nil, errors.New("client: WithTLSConfig goes without WithCAFile and WithCertificateFiles: leave out the one or the others")
 	case (c.files.certificate == "") != (c.files.key == ""):
 		return nil, errors.New("client: WithCertificateFiles takes a certificate and its key: name both files")
 	case c.plaintext, onMachine && !wantsTLS:
 		return insecure.NewCredentials(), nil
 	}
-	h := &handshaker{files: c.files}
+	h := &handshaker{read: c.tls}
+	if h.read == nil {
+		h.read = c.files.config
+	}
 	if _, err := h.config(); err != nil {
 		return nil, err
 	}
@@ -47,22 +53,32 @@ func isSecure(t credentials.TransportCredentials) bool {
 	return isTLS
 }
 
-// handshaker begins each connection with what the files hold then. There are few
+// showsCertificate reports whether the vault can know the client by its certificate.
+func showsCertificate(t credentials.TransportCredentials) bool {
+	h, isTLS := t.(*handshaker)
+	if !isTLS {
+		return false
+	}
+	c, err := h.config()
+	return err == nil && (len(c.Certificates) > 0 || c.GetClientCertificate != nil)
+}
+
+// handshaker begins each connection with what there is to read then. There are few
 // connections, and whoever renews certificates cannot restart what uses them.
 type handshaker struct {
-	files files
+	read func() (*tls.Config, error)
 
 	mu   sync.Mutex
-	last *tls.Config // of files that were whole
+	last *tls.Config // that was good
 }
 
 var _ credentials.TransportCredentials = (*handshaker)(nil)
 
-// config reads the files. Where they are not whole, it is what they held last.
+// config reads. Where that fails, it is what was read last.
 func (h *handshaker) config() (*tls.Config, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c, err := h.files.config()
+	c, err := h.read()
 	if err == nil {
 		h.last = c
 	}
@@ -119,7 +135,7 @@ func (h *handshaker) ClientHandshake(ctx context.Context, authority string, raw 
 		return nil, nil, err
 	}
 	conn, info, err := credentials.NewTLS(c).ClientHandshake(ctx, authority, raw)
-	if err != nil || len(c.Certificates) == 0 {
+	if err != nil || len(c.Certificates) == 0 || c.Certificates[0].Leaf == nil {
 		return conn, info, err
 	}
 	return endBefore(conn, c.Certificates[0].Leaf.NotAfter), info, nil

@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -46,7 +48,12 @@ func TestNothingBeginsWithoutWhatItNeeds(t *testing.T) {
 	empty, good := filepath.Join(dir, "empty"), filepath.Join(dir, "token")
 	write(t, empty, nil)
 	write(t, good, []byte(secret+"\n"))
-	certificate, key := newPair(t, vaulttest.NewAuthority(t), vaulttest.ClientCert{CommonName: "x"})
+	authority := vaulttest.NewAuthority(t)
+	certificate, key := newPair(t, authority, vaulttest.ClientCert{CommonName: "x"})
+	withTLS := func(c *tls.Config, err error) client.Option {
+		return client.WithTLSConfig(func() (*tls.Config, error) { return c, err })
+	}
+	pair := authority.Client(t, vaulttest.ClientCert{CommonName: "x"})
 	options := func(o ...client.Option) []client.Option { return o }
 	for _, row := range []struct {
 		name, addr string
@@ -56,7 +63,12 @@ func TestNothingBeginsWithoutWhatItNeeds(t *testing.T) {
 		{"a token", "127.0.0.1:1", options(client.WithToken(secret)), ""},
 		{"a token file", "vault.example:1", options(client.WithTokenFile(good)), ""},
 		{"a certificate", "127.0.0.1:1", options(client.WithCertificateFiles(certificate, key)), ""},
+		{"a certificate of the program's own", "127.0.0.1:1", options(withTLS(authority.ClientConfig(&pair), nil)), ""},
 		{"no credential", "127.0.0.1:1", nil, "no credential"},
+		{"TLS without a certificate", "127.0.0.1:1", options(withTLS(authority.ClientConfig(nil), nil)), "no credential"},
+		{"TLS that is not to be had", "127.0.0.1:1", options(client.WithToken(secret), withTLS(nil, errors.New("no agent"))), "no agent"},
+		{"TLS and authorities", "127.0.0.1:1", options(client.WithToken(secret), withTLS(authority.ClientConfig(nil), nil), client.WithCAFile(authority.File)), "leave out"},
+		{"TLS and plaintext", "127.0.0.1:1", options(client.WithToken(secret), withTLS(authority.ClientConfig(nil), nil), client.WithPlaintext()), "leave out"},
 		{"an empty token", "127.0.0.1:1", options(client.WithToken("")), "no credential"},
 		{"a whole header", "127.0.0.1:1", options(client.WithToken("Bearer " + secret)), "write the token alone"},
 		{"a token with a line", "127.0.0.1:1", options(client.WithToken(secret + "\n")), "write the token alone"},
