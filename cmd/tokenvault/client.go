@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +15,12 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/client"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -48,7 +49,7 @@ func defaultAddr() string {
 	return "127.0.0.1:9090"
 }
 
-// useVault uses a running vault. The context carries the caller token.
+// useVault uses a running vault.
 type useVault func(context.Context, tokenvaultv1.VaultServiceClient) error
 
 // call dials the vault and makes a call or a few, soon answered.
@@ -67,13 +68,11 @@ func (f *clientFlags) callAbout(ctx context.Context, n connectionName, use useVa
 
 // dial dials the vault, for as long as use takes.
 func (f *clientFlags) dial(ctx context.Context, use useVault) error {
-	return f.dialConn(ctx, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-		return use(ctx, tokenvaultv1.NewVaultServiceClient(conn))
-	})
+	return f.dialClient(ctx, func(ctx context.Context, c *client.Client) error { return use(ctx, c.Vault()) })
 }
 
-// dialConn is dial for any service.
-func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, grpc.ClientConnInterface) error) error {
+// dialClient is dial for more than one service.
+func (f *clientFlags) dialClient(ctx context.Context, use func(context.Context, *client.Client) error) error {
 	token, err := f.callerToken()
 	if err != nil {
 		return err
@@ -86,15 +85,19 @@ func (f *clientFlags) dialConn(ctx context.Context, use func(context.Context, gr
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(transportOf(config)))
+	// A command does not wait for a vault that is not there: it says so.
+	options := []client.Option{client.WithToken(token.Reveal()), client.WithDialOptions(grpc.WithDisableRetry())}
+	if config == nil {
+		options = append(options, client.WithPlaintext())
+	} else {
+		options = append(options, client.WithTLSConfig(func() (*tls.Config, error) { return config, nil }))
+	}
+	vault, err := client.New(ctx, f.addr, options...)
 	if err != nil {
 		return fmt.Errorf("--addr %q: %w", f.addr, err)
 	}
-	defer conn.Close()
-	if !token.IsZero() {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
-	}
-	err = use(ctx, conn)
+	defer vault.Close()
+	err = use(ctx, vault)
 	switch {
 	case reasonOf(err) == "CALLER_UNKNOWN":
 		return f.unknownCaller(token)

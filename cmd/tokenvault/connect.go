@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/client"
 )
 
 func newConnect() *cobra.Command {
-	c := connectCommand{}
+	c := connectCommand{failed: make(chan error, 1)}
 	cmd := &cobra.Command{
 		Use:     "connect SUBJECT PROVIDER",
 		GroupID: "use",
@@ -42,9 +43,11 @@ enter on any device, and waits. With --client-credentials it connects at once.`,
 			c.out, c.log = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			c.wait = (c.wait || c.grant.device) && !c.grant.clientCredentials
 			if c.wait {
-				return c.client.dial(cmd.Context(), c.connectAndWait)
+				return c.client.dialClient(cmd.Context(), c.connectAndWait)
 			}
-			return c.client.call(cmd.Context(), func(ctx context.Context, vault tokenvaultv1.VaultServiceClient) error {
+			return c.client.dialClient(cmd.Context(), func(ctx context.Context, vault *client.Client) error {
+				ctx, cancel := context.WithTimeout(ctx, callPatience)
+				defer cancel()
 				_, err := c.connect(ctx, vault)
 				return err
 			})
@@ -66,17 +69,18 @@ type connectCommand struct {
 	grant    grantFlags
 	name     connectionName
 	wait     bool
-	terminal *terminal // nil: the person does not come back to it
-	again    string    // the command line itself
+	terminal *client.ReturnListener // nil: nobody comes back to it
+	failed   chan error             // of the first confirmation that came to nothing
+	again    string                 // the command line itself
 	// againWaiting is the command line with --wait.
 	againWaiting string
 	out, log     io.Writer
 }
 
 // connect begins a flow and prints its link.
-func (c *connectCommand) connect(ctx context.Context, vault tokenvaultv1.VaultServiceClient) (*tokenvaultv1.ConnectResponse, error) {
+func (c *connectCommand) connect(ctx context.Context, vault *client.Client) (*tokenvaultv1.ConnectResponse, error) {
 	if !c.client.json && !c.grant.clientCredentials {
-		c.tellWhatIsThere(ctx, vault)
+		c.tellWhatIsThere(ctx, vault.Vault())
 	}
 	resp, err := c.begin(ctx, vault)
 	if err != nil {
@@ -103,18 +107,18 @@ func (c *connectCommand) tellWhatIsThere(ctx context.Context, vault tokenvaultv1
 
 // connectAndWait begins to watch before there is a link, so that nothing that the
 // person does is missed.
-func (c *connectCommand) connectAndWait(ctx context.Context, vault tokenvaultv1.VaultServiceClient) error {
+func (c *connectCommand) connectAndWait(ctx context.Context, vault *client.Client) error {
 	waiting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	defer func() { c.terminal.close() }()
+	defer c.closeTerminal()
 	var link *tokenvaultv1.ConnectResponse
 	watch := &tokenvaultv1.WatchConnectionsRequest{Subject: c.req.GetSubject(), Provider: c.req.GetProvider()}
-	err := c.client.follow(waiting, vault, watch, c.log, func(change *tokenvaultv1.WatchConnectionsResponse) (err error) {
+	err := c.client.follow(waiting, vault.Vault(), watch, c.log, func(change *tokenvaultv1.WatchConnectionsResponse) (err error) {
 		if link == nil {
 			if link, err = c.connect(ctx, vault); err != nil {
 				return err
 			}
-			go c.terminal.endWait(waiting, link.GetExpireTime().AsTime(), stop)
+			go c.endWait(waiting, link.GetExpireTime().AsTime(), stop)
 		}
 		return c.see(change)
 	})

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/client"
 )
 
 func newProvider() *cobra.Command {
@@ -41,10 +41,10 @@ func providerArgs(cmd *cobra.Command, args []string) error {
 
 // callAdmin dials the vault and makes a call of the operators' service.
 func (f *clientFlags) callAdmin(ctx context.Context, use func(context.Context, tokenvaultv1.AdminServiceClient) error) error {
-	return f.dialConn(ctx, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+	return f.dialClient(ctx, func(ctx context.Context, c *client.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, callPatience)
 		defer cancel()
-		return use(ctx, tokenvaultv1.NewAdminServiceClient(conn))
+		return use(ctx, tokenvaultv1.NewAdminServiceClient(c.Conn()))
 	})
 }
 

@@ -8,8 +8,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/client"
@@ -102,14 +100,6 @@ func (f *transportFlags) pair() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("--cert %s with --cert-key %s: %w", f.cert, f.key, err)
 	}
 	return pair, nil
-}
-
-// transportOf returns what gRPC secures connections with.
-func transportOf(c *tls.Config) credentials.TransportCredentials {
-	if c == nil {
-		return insecure.NewCredentials()
-	}
-	return credentials.NewTLS(c)
 }
 
 // dialTarget reads an address, and says whether it is on this machine.
