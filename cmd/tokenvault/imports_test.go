@@ -84,15 +84,19 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 }
 
 // TestTheClientBringsNothingOfTheVaultsOwn guards the programs that import it: they get
-// gRPC and oauth2, and no database, encryption at rest or configuration.
+// gRPC, oauth2 and how SPIFFE verifies certificates, and no database, encryption at rest
+// or configuration. The SPIFFE Workload API, which reads JWTs too, is for those programs
+// to import that use it.
 func TestTheClientBringsNothingOfTheVaultsOwn(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"vault/client").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	const spiffe = "github.com/spiffe/go-spiffe/v2/"
 	may := []string{
 		module + "vault/client", module + "vault/secret", module + "vault/certs", module + "proto/tokenvault/v1",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto", "golang.org/x/", "github.com/grpc-ecosystem/grpc-gateway/v2/",
+		spiffe + "spiffeid", spiffe + "spiffetls/tlsconfig", spiffe + "svid/x509svid", spiffe + "bundle/x509bundle", spiffe + "internal/",
 	}
 	for dep := range strings.Lines(string(out)) {
 		dep = strings.TrimSpace(dep)

@@ -56,7 +56,8 @@ func tries() grpc.ConnectParams {
 
 // New returns a client of the vault at addr, a host:port. It does not wait for the
 // vault: calls do. Off loopback it speaks TLS. It needs a credential: [WithToken],
-// [WithTokenFile], [WithCertificateFiles], or a certificate by [WithTLSConfig].
+// [WithTokenFile], [WithCertificateFiles], [WithSPIFFE], or a certificate by
+// [WithTLSConfig].
 //
 // ctx has the values for what goes on in the background; its end ends nothing, [Client.Close] does.
 func New(ctx context.Context, addr string, options ...Option) (*Client, error) {
@@ -154,4 +155,4 @@ func isLoopback(host string) bool {
 }
 
 // errNoCredential says what New needs.
-var errNoCredential = errors.New("client: no credential to call the vault with: add WithToken, WithTokenFile or WithCertificateFiles")
+var errNoCredential = errors.New("client: no credential to call the vault with: add WithToken, WithTokenFile, WithCertificateFiles or WithSPIFFE")

@@ -61,8 +61,8 @@ func WithCertificateFiles(certificate, key string) Option {
 // WithTLSConfig has the client secure each connection with what read returns then, on
 // loopback too. A connection ends before the first of its Certificates does, where that
 // has its Leaf. An error of the first call is [New]'s; after another, the config before
-// is used again. What it returns must not be changed later. With SPIFFE, use
-// vault/client/spiffe.
+// is used again. What it returns must not be changed later. For SPIFFE there is
+// [WithSPIFFE].
 func WithTLSConfig(read func() (*tls.Config, error)) Option {
 	return func(c *config) { c.tls = read }
 }

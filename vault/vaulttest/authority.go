@@ -50,6 +50,7 @@ func NewAuthority(t testing.TB) *Authority {
 // machine's loopback addresses.
 type ServerCert struct {
 	DNSNames []string // added to localhost
+	SPIFFEID string   // the one URI name. Empty: there is none
 	// Elsewhere leaves localhost and its addresses out.
 	Elsewhere bool
 	// NotBefore and NotAfter are as in ClientCert.
@@ -66,6 +67,9 @@ func (a *Authority) Server(t testing.TB, c ServerCert) tls.Certificate {
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if c.SPIFFEID != "" {
+		template.URIs = parseURIs(t, c.SPIFFEID)
+	}
 	return a.issue(t, template)
 }
 
@@ -95,14 +99,20 @@ func (a *Authority) Client(t testing.TB, c ClientCert) tls.Certificate {
 	if c.SPIFFEID != "" {
 		uris = append([]string{c.SPIFFEID}, uris...)
 	}
-	for _, text := range uris {
+	template.URIs = parseURIs(t, uris...)
+	return a.issue(t, template)
+}
+
+func parseURIs(t testing.TB, texts ...string) (uris []*url.URL) {
+	t.Helper()
+	for _, text := range texts {
 		u, err := url.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		template.URIs = append(template.URIs, u)
+		uris = append(uris, u)
 	}
-	return a.issue(t, template)
+	return uris
 }
 
 // ServerConfig is a server's with a certificate of the authority's. It asks for none

@@ -75,6 +75,7 @@ func (s *Stack) grpcTLS() *tls.Config {
 		return nil
 	}
 	c := s.Authority.ServerConfig(s.t)
+	c.Certificates[0] = s.Authority.Server(s.t, ServerCert{SPIFFEID: s.config.SPIFFEID})
 	c.ClientAuth, c.ClientCAs = tls.VerifyClientCertIfGiven, s.Authority.Pool
 	return c
 }

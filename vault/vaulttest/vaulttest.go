@@ -81,6 +81,8 @@ type Config struct {
 	// TLS secures both listeners with certificates of Stack.Authority, which also
 	// issues those that clients may show at the one for gRPC.
 	TLS bool
+	// SPIFFEID is in the certificate of the listener for gRPC. Empty: none is.
+	SPIFFEID string
 	// TrustedProxies are the gateway's.
 	TrustedProxies []netip.Prefix
 	// BrowserRate and BrowserBurst bound what one address may ask of the gateway's
