@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
@@ -188,6 +189,19 @@ func TestAnothersConfirmationConnectsNothing(t *testing.T) {
 	wantNotConnected(t, r, "bob")
 }
 
+// awaitNobody waits until nobody is taken in.
+func awaitNobody(t *testing.T, at string) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		page, err := get(t, http.MethodGet, at+"/x")
+		if err != nil {
+			return
+		}
+		_ = page.Body.Close()
+	}
+	t.Fatal("browsers are taken in still")
+}
+
 func TestABrowserReadsItsAnswerBeforeTheListenerEnds(t *testing.T) {
 	r := newHome(t)
 	l, _ := listen(t, r, "alice")
@@ -212,13 +226,7 @@ func TestABrowserReadsItsAnswerBeforeTheListenerEnds(t *testing.T) {
 	r.await("the browser", asked)
 	closed := make(chan error, 1)
 	go func() { closed <- l.Close() }()
-	for { // until nobody else is taken in
-		page, err := get(t, http.MethodGet, at+"/x")
-		if err != nil {
-			break
-		}
-		_ = page.Body.Close()
-	}
+	awaitNobody(t, at)
 	close(goOn)
 	a := <-read
 	wantPage(t, a.page, a.err, http.StatusOK, "acme is connected")
@@ -241,12 +249,7 @@ func TestClosingTheClientClosesItsListeners(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for err == nil {
-		var page *http.Response
-		if page, err = get(t, http.MethodGet, at+"/x"); err == nil {
-			_ = page.Body.Close()
-		}
-	}
+	awaitNobody(t, at)
 	if _, err := l.URL(); err == nil {
 		t.Error("the listener of a closed client has a URL, want an error")
 	}
