@@ -73,6 +73,31 @@ func ExampleClient_TokenSource() {
 	// Output: Bearer true
 }
 
+// A program on the person's own machine, whose vault has binding: confirm, and
+// http://127.0.0.1/* in return_urls.
+func ExampleClient_ListenForReturn() {
+	running := startVaultWith(homely())
+	defer running.stop()
+	ctx := context.Background()
+	vault, err := client.New(ctx, running.address, client.WithToken(running.token))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer vault.Close()
+
+	came := make(chan client.Return, 1)
+	listener := vault.ListenForReturn("alice", func(back client.Return) { came <- back })
+	defer listener.Close()
+	link, err := listener.Connect(ctx, "acme", client.ConnectOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go running.browse(link.URL) // show it to alice
+	back := <-came
+	fmt.Println(back.Connection.GetStatus(), back.Err)
+	// Output: CONNECTION_STATUS_CONNECTED <nil>
+}
+
 func ExampleClient_WaitConnected() {
 	running := startVault()
 	defer running.stop()

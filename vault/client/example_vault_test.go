@@ -20,9 +20,11 @@ type example struct {
 	browsing       sync.WaitGroup
 }
 
-func startVault() *example {
+func startVault() *example { return startVaultWith(vaulttest.Config{}) }
+
+func startVaultWith(c vaulttest.Config) *example {
 	e := new(example)
-	e.stack = vaulttest.New(e, vaulttest.Config{})
+	e.stack = vaulttest.New(e, c)
 	e.address, e.token = e.stack.GRPCAddress, e.stack.Token.Reveal()
 	return e
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/client"
@@ -21,7 +23,11 @@ import (
 // newHome is a rig whose vault lets people come back to programs on this machine.
 func newHome(t *testing.T) *rig {
 	t.Helper()
-	return newRig(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}})
+	return newRig(t, homely())
+}
+
+func homely() vaulttest.Config {
+	return vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}}
 }
 
 // listen returns a listener of a subject, and who comes back to it.
@@ -189,6 +195,29 @@ func TestAnothersConfirmationConnectsNothing(t *testing.T) {
 	wantNotConnected(t, r, "bob")
 }
 
+// TestWhoComesBackWhileTheVaultIsAwayLoadsThePageAgain restarts the vault while somebody
+// is at the provider.
+func TestWhoComesBackWhileTheVaultIsAwayLoadsThePageAgain(t *testing.T) {
+	r, move, lines := newMovable(t, homely())
+	r.watched()
+	l, told := listen(t, r, "alice")
+	back := comeBack(t, r, linkOf(t, l), urlOf(t, l)).String()
+	r.Restart()
+	wantText(t, nextLine(t, lines), "the watch of connections has ended", r.Token.Reveal())
+	page, err := get(t, http.MethodGet, back)
+	wantPage(t, page, err, http.StatusServiceUnavailable, "Load this page again")
+	if e, ok := errors.AsType[*client.Error]((<-told).Err); !ok || e.Code != codes.Unavailable {
+		t.Errorf("told: %v, want that the vault is away", e)
+	}
+	move()
+	r.watched()
+	page, err = get(t, http.MethodGet, back)
+	wantPage(t, page, err, http.StatusOK, "acme is connected")
+	if again := <-told; again.Connection.GetSubject() != "alice" {
+		t.Errorf("told: %+v, want alice's connection", again)
+	}
+}
+
 // awaitNobody waits until nobody is taken in.
 func awaitNobody(t *testing.T, at string) {
 	t.Helper()
@@ -298,10 +327,9 @@ func TestTheListenerIsUsedOnlyWhereTheVaultWantsOne(t *testing.T) {
 
 // TestThePageIsTextAlone has a person's name that would be markup.
 func TestThePageIsTextAlone(t *testing.T) {
-	r := newRig(t, vaulttest.Config{
-		Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"},
-		Accounts: []sandbox.Account{{ID: vaulttest.Ada, Person: "Ada <script>alert(1)</script>", Name: "<script>", Email: "ada@example.com", DataCenter: "us6"}},
-	})
+	c := homely()
+	c.Accounts = []sandbox.Account{{ID: vaulttest.Ada, Person: "Ada <script>alert(1)</script>", Name: "<script>", Email: "ada@example.com", DataCenter: "us6"}}
+	r := newRig(t, c)
 	l, _ := listen(t, r, "alice")
 	page, err := sandbox.Person{Client: r.NewBrowser()}.Approve(t.Context(), linkOf(t, l), vaulttest.Ada)
 	code, body := show(t, page, err)

@@ -16,10 +16,11 @@ import (
 
 // newMovable is newRig with a client that finds the vault where it is told to: after a
 // restart it has another port. move tells it. It has the client's log in lines.
-func newMovable(t *testing.T) (r *rig, move func(), lines chan string) {
+func newMovable(t *testing.T, c vaulttest.Config) (r *rig, move func(), lines chan string) {
 	t.Helper()
 	var addr atomic.Pointer[string]
-	s := vaulttest.New(t, vaulttest.Config{TokenLifetime: time.Hour})
+	c.TokenLifetime = time.Hour
+	s := vaulttest.New(t, c)
 	move = func() { at := s.GRPCAddress; addr.Store(&at) }
 	move()
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
@@ -32,7 +33,7 @@ func newMovable(t *testing.T) (r *rig, move func(), lines chan string) {
 // TestAClientLearnsWhatHasHappenedWhileItWasCutOff restarts the vault, and disconnects
 // one of two connections before the client finds it again.
 func TestAClientLearnsWhatHasHappenedWhileItWasCutOff(t *testing.T) {
-	r, move, _ := newMovable(t)
+	r, move, _ := newMovable(t, vaulttest.Config{})
 	r.connect("alice", "acme")
 	r.connect("bob", "acme")
 	r.watched()
@@ -61,7 +62,7 @@ func TestAClientLearnsWhatHasHappenedWhileItWasCutOff(t *testing.T) {
 }
 
 func TestAnswersAreBelievedForAWhileWhenTheWatchIsDown(t *testing.T) {
-	r, move, lines := newMovable(t)
+	r, move, lines := newMovable(t, vaulttest.Config{})
 	r.connect("alice", "acme")
 	r.watched()
 	source := r.c.TokenSource(t.Context(), "alice", "acme")
@@ -84,7 +85,7 @@ func TestAnswersAreBelievedForAWhileWhenTheWatchIsDown(t *testing.T) {
 
 // TestAClientThatWasCutOffForTooLongBeginsAnew: the vault remembers changes for an hour.
 func TestAClientThatWasCutOffForTooLongBeginsAnew(t *testing.T) {
-	r, move, lines := newMovable(t)
+	r, move, lines := newMovable(t, vaulttest.Config{})
 	r.connect("alice", "acme")
 	r.watched()
 	source := r.c.TokenSource(t.Context(), "alice", "acme")
