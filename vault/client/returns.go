@@ -66,6 +66,7 @@ type ReturnListener struct {
 
 	mu        sync.Mutex
 	server    *http.Server // nil: it does not listen yet
+	unhook    func() bool  // from the client's end
 	url       string
 	closed    bool
 	confirmed map[[sha256.Size]byte]*confirming // by the hash of the confirmation
@@ -150,7 +151,7 @@ func (l *ReturnListener) URL() (string, error) {
 	}
 	l.server.SetKeepAlivesEnabled(false) // a browser that has its answer holds up no Close
 	server := l.server
-	context.AfterFunc(l.client.ctx, func() { _ = server.Close() })
+	l.unhook = context.AfterFunc(l.client.ctx, func() { _ = server.Close() })
 	go func() { _ = server.Serve(lis) }() // until it is closed
 	return l.url, nil
 }
@@ -160,11 +161,12 @@ func (l *ReturnListener) URL() (string, error) {
 func (l *ReturnListener) Close() error {
 	l.mu.Lock()
 	l.closed = true
-	server := l.server
+	server, unhook := l.server, l.unhook
 	l.mu.Unlock()
 	if server == nil {
 		return nil
 	}
+	defer unhook()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.client.ctx), goodbyePatience)
 	defer cancel()
 	if server.Shutdown(ctx) != nil {
