@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -44,4 +45,18 @@ func (c *Client) Kept() (answers, slots, waiting int) {
 		}
 	}
 	return answers, c.cache.line.Len(), len(c.cache.waiting)
+}
+
+// RequestTarget is what a request without a host asks for, below an API's base URL.
+func RequestTarget(base, path string) (string, error) {
+	u, err := url.Parse(path)
+	if err != nil {
+		return "", err
+	}
+	t := &transport{request: newRequest("alice", "acme", nil)}
+	whole, err := t.target(u, &Credentials{APIBaseURL: base})
+	if err != nil {
+		return "", err
+	}
+	return whole.Host + " " + whole.RequestURI(), nil
 }

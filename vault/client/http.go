@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,6 +116,7 @@ func (t *transport) target(u *url.URL, creds *Credentials) (*url.URL, error) {
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("client: there is no host in %q, and the vault knows no API base URL of provider %s: write the whole URL, or have api_base_url added to the vault's configuration", u.Path, t.request.provider)
 	}
+	base.Path = cmp.Or(base.Path, "/") // JoinPath puts none before a path that is alone
 	whole := base.JoinPath(u.EscapedPath())
 	whole.RawQuery, whole.Fragment = u.RawQuery, u.Fragment
 	return whole, nil

@@ -114,6 +114,23 @@ func TestPathsAreBelowTheAPIOfTheAccount(t *testing.T) {
 	}
 }
 
+// TestABaseURLMayHaveNoPath: a request line without the slash is answered with 400.
+func TestABaseURLMayHaveNoPath(t *testing.T) {
+	for _, tt := range []struct{ base, path, want string }{
+		{"https://api.example.com", "/user", "api.example.com /user"},
+		{"https://api.example.com", "user?page=2", "api.example.com /user?page=2"},
+		{"https://api.example.com", "/", "api.example.com /"},
+		{"https://api.example.com/", "/user", "api.example.com /user"},
+		{"https://api.example.com/3.0", "/lists", "api.example.com /3.0/lists"},
+		{"https://api.example.com/3.0/", "/files/a%2Fb", "api.example.com /3.0/files/a%2Fb"},
+	} {
+		got, err := client.RequestTarget(tt.base, tt.path)
+		if err != nil || got != tt.want {
+			t.Errorf("%s below %s: %q, %v, want %q", tt.path, tt.base, got, err, tt.want)
+		}
+	}
+}
+
 func TestCredentialsGoNowhereElse(t *testing.T) {
 	a := &api{answer: func(*http.Request) *http.Response { return answerOf(http.StatusOK) }}
 	s := vaulttest.New(t, vaulttest.Config{})
