@@ -34,6 +34,9 @@ type Account struct {
 	Email      string
 	Name       string // of the account
 	DataCenter string // Mailchimp's dc
+	// ReadOnly has Mailchimp's Marketing API refuse what changes anything, as for
+	// a person whose role is viewer.
+	ReadOnly bool
 }
 
 // DefaultAccounts returns the people that are there when a Config names none.
@@ -64,6 +67,16 @@ type Config struct {
 	Scripts []Script
 	// Accounts that can be chosen. Nil: DefaultAccounts.
 	Accounts []Account
+	// APIKeys are the API keys of Mailchimp's Marketing API, with the ID of the
+	// account of each. They end in a hyphen and the account's DataCenter. Nil: those
+	// of DefaultAPIKeys whose accounts are there.
+	APIKeys map[string]int
+	// MaxConnections is how many requests the Marketing API works on at a time for
+	// one account; those above are answered with 429. 0: 10, as Mailchimp. Below
+	// 0: any number.
+	MaxConnections int
+	// SendDuration is how long a campaign is on its way. 0: it is sent at once.
+	SendDuration time.Duration
 	// TokenLifetime is the life of access tokens under /oauth, in whole
 	// seconds. 0: an hour.
 	TokenLifetime time.Duration

@@ -2,7 +2,8 @@
 // is real, and nothing real is touched.
 //
 // Under /mailchimp it behaves as Mailchimp does: its login, token and metadata
-// endpoints, and a small part of its Marketing API. Under /oauth it is a
+// endpoints, and the Marketing API of package marketing, with tokens and with API
+// keys (Config.APIKeys). Under /oauth it is a
 // standard authorization server (RFC 6749, 7009, 7636, 9207) with access tokens
 // that end and refresh tokens that rotate; machines get tokens for themselves (RFC
 // 6749, section 4.4), devices for their person (RFC 8628).

@@ -67,6 +67,18 @@ func (l *requestLog) enter(e Endpoint, c Config) (leave func(), ok bool) {
 	}, ok
 }
 
+// refuse counts a request that was answered with 429 before it could enter.
+func (l *requestLog) refuse(e Endpoint, c Config) {
+	leave, ok := l.enter(e, c)
+	leave()
+	if !ok {
+		return // counted
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(e).limited++
+}
+
 // look returns a copy of what is known of an endpoint, without the times.
 func (l *requestLog) look(e Endpoint) traffic {
 	l.mu.Lock()
@@ -80,7 +92,7 @@ func (l *requestLog) look(e Endpoint) traffic {
 func (s *Sandbox) Requests(e Endpoint) int { return s.requests.look(e).total }
 
 // LimitedRequests returns how many of an endpoint's requests were answered with
-// 429 for going over MaxConcurrent or MaxPerSecond.
+// 429 for going over MaxConcurrent, MaxPerSecond or MaxConnections.
 func (s *Sandbox) LimitedRequests(e Endpoint) int { return s.requests.look(e).limited }
 
 // PeakConcurrency returns how many requests an endpoint has had under way at the

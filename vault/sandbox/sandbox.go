@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/tokenvault/tokenvault/vault/sandbox/marketing"
 )
 
 //go:embed templates static
@@ -26,6 +28,10 @@ type Sandbox struct {
 	scripts  map[string]*Script
 	stage    stage
 	clients  clients
+
+	marketing   *marketing.API
+	apiKeys     map[string]int
+	connections connections
 
 	mu          sync.Mutex
 	state       state
@@ -50,11 +56,20 @@ func New(c Config) (*Sandbox, error) {
 	if err := checkQuirks(c.Quirks); err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = mailchimpConnections
+	}
+	keys, err := c.apiKeys()
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	pages, err := template.ParseFS(files, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newRequestLog(), clients: newClients(), state: newState()}
+	s.marketing, s.apiKeys = marketing.New(marketing.Config{Now: c.Now, SendDuration: c.SendDuration}), keys
+	s.connections.now = map[int]int{}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -79,7 +94,8 @@ func (s *Sandbox) routes() error {
 		handle("POST "+d.prefix+"/token", Token, d, s.token)
 	}
 	handle("GET /mailchimp/oauth2/metadata", Metadata, mailchimp(), s.metadata)
-	handle("GET /mailchimp/{dc}/3.0/{path...}", API, mailchimp(), s.marketingAPI)
+	s.mux.Handle("/mailchimp/{dc}/3.0/", s.marketingAPI())
+	s.mux.Handle("/mailchimp/{dc}/3.0", s.marketingAPI())
 	id := standard()
 	handle("POST /oauth/revoke", Revoke, id, s.revoke)
 	handle("GET /oauth/userinfo", UserInfo, id, s.userinfo)
