@@ -87,9 +87,9 @@ type call struct {
 	config Config
 	r      *http.Request
 	params map[string]string // of the path
-	now    time.Time
-	base   string // the URL of the API
-	body   object // nil: none was sent
+	now    time.Time         // in whole seconds, as answers have them
+	base   string            // the URL of the API
+	body   object            // nil: none was sent
 }
 
 // For returns the API as one account has it. base is its URL, without a slash at
@@ -128,7 +128,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, info Account, base 
 	if err := matched.checkQuery(r.URL.Query()); err != nil {
 		return nil, err
 	}
-	c := &call{account: a.account(info), config: a.config, r: r, params: params, now: a.config.Now().UTC(), base: base}
+	c := &call{account: a.account(info), config: a.config, r: r, params: params, now: a.config.Now().UTC().Truncate(time.Second), base: base}
 	if err := c.readBody(matched.body); err != nil {
 		return nil, err
 	}

@@ -94,8 +94,8 @@ func (c *call) listCampaigns() (object, error) {
 			(c.param("list_id") == "" || k.listID == c.param("list_id")) &&
 			(c.param("member_id") == "" || k.deliveryTo(c.param("member_id")) != nil)
 	}
-	campaigns, err := sorted(c, only(c.campaigns, is, sent, created), map[string]func(*campaign) time.Time{
-		"create_time": func(k *campaign) time.Time { return k.created }, "send_time": (*campaign).sendTime,
+	campaigns, err := sorted(c, only(c.campaigns, is, sent, created), map[string]func(*campaign) int64{
+		"create_time": at(func(k *campaign) time.Time { return k.created }), "send_time": at((*campaign).sendTime),
 	})
 	if err != nil {
 		return nil, err

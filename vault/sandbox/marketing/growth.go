@@ -39,8 +39,8 @@ func (c *call) listGrowth() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := func(g growth) time.Time { t, _ := time.Parse("2006-01", g.month); return t }
-	months, err := sorted(c, l.growth(c.now), map[string]func(growth) time.Time{"month": at})
+	month := func(g growth) time.Time { t, _ := time.Parse("2006-01", g.month); return t }
+	months, err := sorted(c, l.growth(c.now), map[string]func(growth) int64{"month": at(month)})
 	if err != nil {
 		return nil, err
 	}

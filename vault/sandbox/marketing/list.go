@@ -75,7 +75,7 @@ func (c *call) listLists() (object, error) {
 		email := c.param("email")
 		return !shop && (email == "" || l.find(email) != nil)
 	}
-	lists, err := sorted(c, only(c.lists, created, sent, has), map[string]func(*list) time.Time{"date_created": func(l *list) time.Time { return l.created }})
+	lists, err := sorted(c, only(c.lists, created, sent, has), map[string]func(*list) int64{"date_created": at(func(l *list) time.Time { return l.created })})
 	if err != nil {
 		return nil, err
 	}

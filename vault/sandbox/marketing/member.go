@@ -78,10 +78,10 @@ func (c *call) listMembers() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := sorted(c, only(l.members, wanted...), map[string]func(*member) time.Time{
-		"timestamp_opt":    func(m *member) time.Time { return m.optIn },
-		"timestamp_signup": func(m *member) time.Time { return m.signedUp },
-		"last_changed":     func(m *member) time.Time { return m.changed },
+	members, err := sorted(c, only(l.members, wanted...), map[string]func(*member) int64{
+		"timestamp_opt":    at(func(m *member) time.Time { return m.optIn }),
+		"timestamp_signup": at(func(m *member) time.Time { return m.signedUp }),
+		"last_changed":     at(func(m *member) time.Time { return m.changed }),
 	})
 	if err != nil {
 		return nil, err

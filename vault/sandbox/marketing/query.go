@@ -1,6 +1,7 @@
 package marketing
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -101,7 +102,7 @@ func stamp(t time.Time) string {
 
 // sorted returns items by sort_field and sort_dir (ASC unless told), and as they
 // are where there is no sort_field.
-func sorted[T any](c *call, items []T, by map[string]func(T) time.Time) ([]T, error) {
+func sorted[T any](c *call, items []T, by map[string]func(T) int64) ([]T, error) {
 	names := make([]string, 0, len(by))
 	for name := range by {
 		names = append(names, name)
@@ -120,9 +121,14 @@ func sorted[T any](c *call, items []T, by map[string]func(T) time.Time) ([]T, er
 		if dir == "DESC" {
 			a, b = b, a
 		}
-		return by[field](a).Compare(by[field](b))
+		return cmp.Compare(by[field](a), by[field](b))
 	})
 	return items, nil
+}
+
+// at is a time as a number, to sort by.
+func at[T any](of func(T) time.Time) func(T) int64 {
+	return func(item T) int64 { return of(item).UnixMilli() }
 }
 
 // only returns the items that are all that is asked for.

@@ -30,7 +30,7 @@ func (a *account) makeList(key, name string, members int, created, now time.Time
 		l.segments = append(l.segments, &segment{id: a.nextID(), name: tag, kind: "static", created: created, updated: created})
 	}
 	for i := range members {
-		l.members = append(l.members, a.makeMember(l, i, created.Add(now.Sub(created)/time.Duration(members+2)*time.Duration(i+1)), now))
+		l.members = append(l.members, a.makeMember(l, i, created.Add(now.Sub(created)/time.Duration(members+2)*time.Duration(i+1)).Truncate(time.Second), now))
 	}
 	l.segments = append(l.segments,
 		&segment{id: a.nextID(), name: "Keen readers", kind: "saved", created: created, updated: created, options: condition("MemberRating", "rating", "greater", "3")},
@@ -51,7 +51,7 @@ func (a *account) makeMember(l *list, i int, joined, now time.Time) *member {
 	lasts := []string{"Allen", "Babbage", "Dijkstra", "Goldberg", "Hamilton", "Hopper", "Johnson", "Knuth", "Lamarr", "Lamport", "Liskov", "Lovelace", "Perlman", "Rhodes", "Shannon", "Turing", "Wirth"}
 	random := dice("member", l.id, itoa(i))
 	first, last := firsts[i%len(firsts)], lasts[i%len(lasts)]
-	email := fmt.Sprintf("%s.%s.%d@example.com", strings.ToLower(first), strings.ToLower(last), i+1)
+	email := fmt.Sprintf("%s.%s.%d@example.%s", strings.ToLower(first), strings.ToLower(last), i+1, []string{"com", "com", "net", "org"}[i%4])
 	m := &member{
 		email: email, contactID: hexID(32, "contact", l.id, hashOf(email)), webID: a.nextID(), status: "subscribed", emailType: "html",
 		fields: object{"FNAME": first, "LNAME": last, "PHONE": ""}, language: "en", vip: random.IntN(20) == 0, source: "Hosted Signup Form",
