@@ -37,6 +37,9 @@ func newDev() *cobra.Command {
 configuration and data are made in a folder of their own, and are still there after
 a restart. Nothing real is touched.
 
+The made-up Mailchimp has audiences and campaigns to read and to change, which begin
+anew with every start. It takes the API key ` + sandbox.DefaultAPIKey() + ` too.
+
 Have the made-up provider misbehave with --fault ENDPOINT:WHAT, such as
   --fault token:status=503,times=3
   --fault metadata:delay=5s

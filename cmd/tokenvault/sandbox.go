@@ -37,6 +37,10 @@ rotate, and a Mailchimp. With --provider it plays others of the catalogue instea
 the catalogue describes them. They know one client, and are strict: what a real
 provider might let pass, they refuse. Nothing is kept when they stop.
 
+The Mailchimp has a Marketing API with made-up audiences, members, segments, campaigns
+and reports, to read and to change. It takes the tokens that it has issued, and the
+API key that is printed, which is always the same.
+
 They can misbehave: ` + "`tokenvault dev --help`" + ` explains --fault.`,
 		Example: "  tokenvault sandbox --redirect-uri http://127.0.0.1:3000/callback --fault token:status=503,times=3\n" +
 			"  tokenvault sandbox --provider hubspot",

@@ -64,7 +64,7 @@ func builtIn(base, clientAuth string) []playedProvider {
 		return all // Mailchimp has no public clients
 	}
 	return append(all, playedProvider{
-		Name: "mailchimp", ClientAuth: clientAuth,
+		Name: "mailchimp", ClientAuth: clientAuth, APIKey: sandbox.DefaultAPIKey(),
 		Endpoints: []playedEndpoint{
 			{"authorize_url", mailchimp + "/oauth2/authorize"}, {"token_url", mailchimp + "/oauth2/token"},
 			{"after_connect.url", mailchimp + "/oauth2/metadata"}, {"api_base_url", mailchimp + "/{dc}/3.0"},

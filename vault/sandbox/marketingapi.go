@@ -19,14 +19,16 @@ func (a Account) marketing() marketing.Account {
 	return marketing.Account{ID: a.ID, Name: a.Name, Person: a.Person, Email: a.Email, DataCenter: a.DataCenter, ReadOnly: a.ReadOnly}
 }
 
-// DefaultAPIKeys are those of the Marketing API that DefaultAccounts have. They are
-// no secrets: everybody who has this source knows them.
+// DefaultAPIKey is the API key of the first of DefaultAccounts. It is no secret:
+// everybody who has this source knows it.
+func DefaultAPIKey() string {
+	return "0123456789abcdef0123456789abcdef-" + DefaultAccounts()[0].DataCenter
+}
+
+// DefaultAPIKeys are those of the Marketing API that DefaultAccounts have.
 func DefaultAPIKeys() map[string]int {
 	ada, grace := DefaultAccounts()[0], DefaultAccounts()[1]
-	return map[string]int{
-		"0123456789abcdef0123456789abcdef-" + ada.DataCenter:   ada.ID,
-		"fedcba9876543210fedcba9876543210-" + grace.DataCenter: grace.ID,
-	}
+	return map[string]int{DefaultAPIKey(): ada.ID, "fedcba9876543210fedcba9876543210-" + grace.DataCenter: grace.ID}
 }
 
 // apiKeys returns the keys of a Config, checked.
