@@ -56,9 +56,13 @@ func (c *call) putContent() (object, error) {
 	return c.showContent(k), nil
 }
 
+var (
+	tags = regexp.MustCompile(`(?s)<(style|script|head)\b.*?</(style|script|head)>|<[^>]*>`)
+	href = regexp.MustCompile(`(?i)href\s*=\s*["'](https?://[^"'*|]+)["']`)
+)
+
 // plainOf makes text of HTML, about as Mailchimp does.
 func plainOf(source string) string {
-	tags := regexp.MustCompile(`(?s)<(style|script|head)\b.*?</(style|script|head)>|<[^>]*>`)
 	var lines []string
 	for line := range strings.Lines(html.UnescapeString(tags.ReplaceAllString(source, "\n"))) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -70,7 +74,6 @@ func plainOf(source string) string {
 
 // urls are what a campaign's content links to, each once.
 func (k *campaign) urls() []string {
-	href := regexp.MustCompile(`(?i)href\s*=\s*["'](https?://[^"'*|]+)["']`)
 	var found []string
 	seen := map[string]bool{}
 	for _, match := range href.FindAllStringSubmatch(k.html, -1) {

@@ -13,11 +13,12 @@ import (
 // delivery is one campaign to one member, and what they will do with it.
 type delivery struct {
 	email, hash, name string
-	fields            object
+	fields, location  object
 	bounced           bool
 	opens             []time.Time
 	clicks            []click
 	left              time.Time // unsubscribed by it; zero: did not
+	abuse             time.Time // reported it as spam; zero: did not
 }
 
 type click struct {
@@ -32,13 +33,16 @@ func (k *campaign) deliver(members []*member, at time.Time) {
 	urls := k.urls()
 	for _, m := range members {
 		random := dice("delivery", k.id, m.hash())
-		d := &delivery{email: m.email, hash: m.hash(), name: m.fullName(), fields: m.fields, bounced: random.IntN(100) < 2}
+		d := &delivery{email: m.email, hash: m.hash(), name: m.fullName(), fields: m.fields, location: m.location, bounced: random.IntN(100) < 2}
 		k.deliveries, k.byHash[d.hash] = append(k.deliveries, d), d
 		if d.bounced || random.IntN(100) >= 48 {
 			continue
 		}
 		first := at.Add(time.Duration(1+random.IntN(2*24*60)) * time.Minute)
 		d.opens = append(d.opens, first)
+		if random.IntN(60) == 0 {
+			d.abuse = first.Add(time.Minute)
+		}
 		for random.IntN(3) == 0 && len(d.opens) < 5 {
 			d.opens = append(d.opens, d.opens[len(d.opens)-1].Add(time.Duration(1+random.IntN(600))*time.Minute))
 		}
@@ -58,8 +62,8 @@ func (d *delivery) clicksUntil(now time.Time) []click {
 
 // tally is what became of a campaign by some moment.
 type tally struct {
-	sent, bounced, delivered, opens, openers, clicks, clickers, left int
-	lastOpen, lastClick                                              time.Time
+	sent, bounced, delivered, opens, openers, clicks, clickers, left, abuse int
+	lastOpen, lastClick                                                     time.Time
 }
 
 func (k *campaign) tally(now time.Time) (t tally) {
@@ -84,6 +88,9 @@ func (k *campaign) tally(now time.Time) (t tally) {
 		}
 		if !d.left.IsZero() && !d.left.After(now) {
 			t.left++
+		}
+		if !d.abuse.IsZero() && !d.abuse.After(now) {
+			t.abuse++
 		}
 	}
 	return t

@@ -176,3 +176,28 @@ func TestMembersAreSearched(t *testing.T) {
 		t.Errorf("%d are found in one list, and %d in both", one, both)
 	}
 }
+
+func TestABatchTakesWhatItCan(t *testing.T) {
+	a := newAccount(t, nil)
+	news := a.news()
+	there := a.get(news+"/members").text("members", 0, "email_address")
+	batch := func(existing bool) reply {
+		return a.do("POST", news, fields{"update_existing": existing, "members": []fields{
+			{"email_address": "hedy@example.com", "status": "subscribed", "tags": []string{"Inventor"}},
+			{"email_address": "nobody", "status": "subscribed"},
+			{"email_address": there, "status": "subscribed", "merge_fields": fields{"FNAME": "Changed"}},
+		}}).ok(200)
+	}
+	if r := batch(false); r.number("total_created") != 1 || r.number("total_updated") != 0 || r.number("error_count") != 2 {
+		t.Errorf("without update_existing: %v", r.body)
+	}
+	if got := a.get(news+"/members/"+there).text("merge_fields", "FNAME"); got == "Changed" {
+		t.Error("a member was changed without update_existing")
+	}
+	if r := batch(true); r.number("total_created") != 0 || r.number("total_updated") != 2 || r.number("error_count") != 1 || r.text("errors", 0, "email_address") != "nobody" {
+		t.Errorf("with update_existing: %v", r.body)
+	}
+	if got := a.get(news+"/members/hedy@example.com/tags").each("tags", "name"); !slices.Contains(got, "Inventor") {
+		t.Errorf("tags are %v, want Inventor among them", got)
+	}
+}

@@ -1,6 +1,7 @@
 package marketing
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ func reportRoutes() []route {
 		get(one+"/click-details/{link}", nil, (*call).getClicks),
 		get(one+"/click-details/{link}/members", paged(), (*call).listClickers),
 		get(one+"/domain-performance", nil, (*call).listDomains),
+		get(one+"/locations", paged(), (*call).listLocations),
+		get(one+"/abuse-reports", nil, (*call).listAbuse),
 	}
 	return append(all, detailRoutes()...)
 }
@@ -59,7 +62,7 @@ func (c *call) showReport(k *campaign) object {
 	return object{
 		"id": k.id, "campaign_title": textOf(k.settings, "title"), "type": k.kind, "list_id": k.listID, "list_is_active": active, "list_name": name,
 		"subject_line": textOf(k.settings, "subject_line"), "preview_text": textOf(k.settings, "preview_text"), "emails_sent": t.sent,
-		"abuse_reports": 0, "unsubscribed": t.left, "send_time": stamp(k.sent),
+		"abuse_reports": t.abuse, "unsubscribed": t.left, "send_time": stamp(k.sent),
 		"bounces":  object{"hard_bounces": t.bounced, "soft_bounces": 0, "syntax_errors": 0},
 		"forwards": object{"forwards_count": 0, "forwards_opens": 0},
 		"opens": object{
@@ -78,7 +81,7 @@ func (c *call) showReport(k *campaign) object {
 		"timeseries":      k.timeseries(c.now),
 		"ecommerce":       object{"total_orders": 0, "total_spent": 0, "total_revenue": 0, "currency_code": "GBP"},
 		"delivery_status": object{"enabled": false},
-		"_links":          c.links("/reports/"+k.id, "click-details", "open-details", "email-activity", "unsubscribed", "domain-performance", "sent-to"),
+		"_links":          c.links("/reports/"+k.id, "click-details", "open-details", "email-activity", "unsubscribed", "domain-performance", "sent-to", "locations", "abuse-reports"),
 	}
 }
 
@@ -149,4 +152,47 @@ func (c *call) listDomains() (object, error) {
 		"domains": domains, "total_sent": len(k.deliveries), "campaign_id": k.id, "total_items": len(domains),
 		"_links": c.links("/reports/" + k.id + "/domain-performance"),
 	}, nil
+}
+
+// listLocations counts opens by where the members are.
+func (c *call) listLocations() (object, error) {
+	k, err := c.report()
+	if err != nil {
+		return nil, err
+	}
+	byRegion := map[string]object{}
+	for _, d := range k.deliveries {
+		region := textOf(d.location, "region")
+		if len(d.opensUntil(c.now)) == 0 {
+			continue
+		}
+		if byRegion[region] == nil {
+			byRegion[region] = object{"country_code": d.location["country_code"], "region": region, "region_name": region, "opens": 0, "proxy_excluded_opens": 0}
+		}
+		opens, _ := byRegion[region]["opens"].(int)
+		byRegion[region]["opens"], byRegion[region]["proxy_excluded_opens"] = opens+1, opens+1
+	}
+	locations := []object{}
+	for _, region := range slices.Sorted(maps.Keys(byRegion)) {
+		locations = append(locations, byRegion[region])
+	}
+	return shown(c, "locations", locations, func(o object) object { return o }, object{"campaign_id": k.id})
+}
+
+func (c *call) listAbuse() (object, error) {
+	k, err := c.report()
+	if err != nil {
+		return nil, err
+	}
+	abuse := []object{}
+	for _, d := range k.deliveries {
+		if d.abuse.IsZero() || d.abuse.After(c.now) {
+			continue
+		}
+		one := c.showDelivery(k, d)
+		delete(one, "contact_status")
+		one["id"], one["date"] = len(abuse)+1, stamp(d.abuse)
+		abuse = append(abuse, one)
+	}
+	return object{"abuse_reports": abuse, "campaign_id": k.id, "total_items": len(abuse), "_links": c.links("/reports/" + k.id + "/abuse-reports")}, nil
 }

@@ -7,7 +7,7 @@ func routes() []route {
 		get("/", nil, (*call).getRoot),
 		get("/ping", nil, func(*call) (object, error) { return object{"health_status": "Everything's Chimpy!"}, nil }),
 	}
-	for _, part := range [][]route{listRoutes(), memberRoutes(), segmentRoutes(), campaignRoutes(), reportRoutes(), searchRoutes()} {
+	for _, part := range [][]route{listRoutes(), memberRoutes(), batchRoutes(), segmentRoutes(), campaignRoutes(), reportRoutes(), searchRoutes()} {
 		all = append(all, part...)
 	}
 	return all

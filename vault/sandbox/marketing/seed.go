@@ -56,7 +56,7 @@ func (a *account) makeMember(l *list, i int, joined, now time.Time) *member {
 		email: email, contactID: hexID(32, "contact", l.id, hashOf(email)), webID: a.nextID(), status: "subscribed", emailType: "html",
 		fields: object{"FNAME": first, "LNAME": last, "PHONE": ""}, language: "en", vip: random.IntN(20) == 0, source: "Hosted Signup Form",
 		ip: fmt.Sprintf("192.0.2.%d", 1+i%250), rating: 2 + random.IntN(4), signedUp: joined, optIn: joined.Add(time.Minute), changed: joined.Add(time.Minute),
-		location: object{"latitude": 51.5, "longitude": -0.12, "gmtoff": 0, "dstoff": 1, "country_code": "GB", "timezone": "Europe/London", "region": "ENG"},
+		location: object{"latitude": 51.5, "longitude": -0.12, "gmtoff": 0, "dstoff": 1, "country_code": "GB", "timezone": "Europe/London", "region": []string{"ENG", "ENG", "SCT", "WLS"}[random.IntN(4)]},
 		tags:     map[int]time.Time{},
 	}
 	switch i % 20 {
