@@ -21,6 +21,8 @@ func TestTheEleventhConnectionOfAnAccountIsRefused(t *testing.T) {
 			grace := *a
 			grace.base, grace.key = a.server+"/mailchimp/us21/3.0", graceKey
 			arrived, leave := make(chan struct{}), make(chan struct{})
+			release := sync.OnceFunc(func() { close(leave) })
+			t.Cleanup(release) // else the server waits for those that are held
 			a.sandbox.Fault(sandbox.API, sandbox.Fault{Times: row.taken, Before: func(*http.Request) { arrived <- struct{}{}; <-leave }})
 			var held sync.WaitGroup
 			for range row.taken {
@@ -31,7 +33,7 @@ func TestTheEleventhConnectionOfAnAccountIsRefused(t *testing.T) {
 			}
 			a.do("GET", "/ping", nil).refused(429, "Too Many Requests", fmt.Sprintf("limit of %d simultaneous", row.taken))
 			grace.get("/ping")
-			close(leave)
+			release()
 			held.Wait()
 			a.get("/ping")
 			if got := a.sandbox.LimitedRequests(sandbox.API); got != 1 {
