@@ -41,6 +41,7 @@ func layers() map[string]mayImport {
 		"vault":                           {own: engine},
 		"vault/server":                    {own: append([]string{"vault/access", "vault/claims", "vault/netlimit", api}, engine...), grpc: true},
 		"vault/client":                    {own: []string{"vault/secret", "vault/certs", api}, grpc: true},
+		"vault/client/mcpauth":            {own: []string{"vault/client", "vault/secret", "vault/certs", api}, grpc: true},
 		"vault/vaulttest":                 everything,
 		"vault/vaulttest/browsertest":     everything,
 		"gateway":                         {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
@@ -87,23 +88,31 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 // TestTheClientBringsNothingOfTheVaultsOwn guards the programs that import it: they get
 // gRPC, oauth2 and how SPIFFE verifies certificates, and no database, encryption at rest
 // or configuration. The SPIFFE Workload API, which reads JWTs too, is for those programs
-// to import that use it.
+// to import that use it. Only those that are MCP servers get the SDK for that.
 func TestTheClientBringsNothingOfTheVaultsOwn(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"vault/client").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	const spiffe = "github.com/spiffe/go-spiffe/v2/"
-	may := []string{
+	client := []string{
 		module + "vault/client", module + "vault/secret", module + "vault/certs", module + "proto/tokenvault/v1",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto", "golang.org/x/", "github.com/grpc-ecosystem/grpc-gateway/v2/",
 		spiffe + "spiffeid", spiffe + "spiffetls/tlsconfig", spiffe + "svid/x509svid", spiffe + "bundle/x509bundle", spiffe + "internal/",
 	}
-	for dep := range strings.Lines(string(out)) {
-		dep = strings.TrimSpace(dep)
-		first, _, _ := strings.Cut(dep, "/")
-		if strings.Contains(first, ".") && !slices.ContainsFunc(may, func(prefix string) bool { return strings.HasPrefix(dep, prefix) }) {
-			t.Errorf("brings %s", dep)
-		}
+	sdk := []string{"github.com/modelcontextprotocol/go-sdk/", "github.com/google/jsonschema-go/", "github.com/segmentio/", "github.com/yosida95/uritemplate/"}
+	for pkg, may := range map[string][]string{
+		"vault/client":         client,
+		"vault/client/mcpauth": append(sdk, client...),
+	} {
+		t.Run(pkg, func(t *testing.T) {
+			out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+pkg).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for dep := range strings.Lines(string(out)) {
+				dep = strings.TrimSpace(dep)
+				first, _, _ := strings.Cut(dep, "/")
+				if strings.Contains(first, ".") && !slices.ContainsFunc(may, func(prefix string) bool { return strings.HasPrefix(dep, prefix) }) {
+					t.Errorf("brings %s", dep)
+				}
+			}
+		})
 	}
 }
