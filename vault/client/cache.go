@@ -215,6 +215,16 @@ func (c *cache) drop(s *slot, generation int64) {
 	}
 }
 
+// dropKey is drop for the answer to a question, if it has been asked.
+func (c *cache) dropKey(k key, generation int64) {
+	c.mu.RLock()
+	e := c.slots[k]
+	c.mu.RUnlock()
+	if e != nil {
+		c.drop(e.Value.(*slot), generation)
+	}
+}
+
 // news is closed when something may have happened to a connection. stop is called by
 // who does not wait any more.
 func (c *cache) news(n name) (news <-chan struct{}, stop func()) {

@@ -90,16 +90,30 @@ const (
 // at once if there are. It waits through what passes or what the person can mend, until
 // ctx ends, whose error it returns; any other error it returns at once.
 func (c *Client) WaitConnected(ctx context.Context, subject, provider string, options ...RequestOption) error {
-	r := newRequest(subject, provider, options)
+	return c.waitFor(ctx, newRequest(subject, provider, options), 0)
+}
+
+// WaitReplaced is [Client.WaitConnected] where the provider refuses credentials that the
+// vault still gives: it waits for some of another generation than those.
+func (c *Client) WaitReplaced(ctx context.Context, subject, provider string, refused int64, options ...RequestOption) error {
+	return c.waitFor(ctx, newRequest(subject, provider, options), refused)
+}
+
+// waitFor waits for credentials of another generation than the refused ones. 0: of any.
+func (c *Client) waitFor(ctx context.Context, r *request, refused int64) error {
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
 		news, stop := c.cache.news(r.name) // before it asks: none is missed
-		_, err := c.answer(ctx, r)
+		a, err := c.answer(ctx, r)
 		switch reasonOf(err) {
 		case "NOT_CONNECTED", "REAUTHORIZATION_REQUIRED", "SCOPES_MISSING", "PROVIDER_UNAVAILABLE":
 			err = wait(ctx, news, c.lookAgain(pause))
 		default:
-			stop()
-			return err
+			if err != nil || refused == 0 || a.credentials.Generation != refused {
+				stop()
+				return err
+			}
+			err = wait(ctx, news, c.lookAgain(pause))
+			c.cache.dropKey(r.key, refused) // so that it asks the vault
 		}
 		stop()
 		if err != nil {

@@ -84,6 +84,58 @@ func TestAConnectionIsAwaited(t *testing.T) {
 	}
 }
 
+// TestAConnectionInPlaceOfARefusedOneIsAwaited: the vault takes for good what the provider
+// refuses.
+func TestAConnectionInPlaceOfARefusedOneIsAwaited(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		watches bool
+		rpcs    []string
+	}{
+		{"with a watch", true, []string{"*"}},
+		{"without", false, []string{"GetCredentials"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			token := access.GenerateToken()
+			s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule(access.Rule{Tokens: access.HashTokens(token)}, row.rpcs...)}})
+			r := rigOn(t, s, client.WithToken(token.Reveal()))
+			if row.watches {
+				r.watched()
+			}
+			r.connect("alice", "acme")
+			refused, err := r.c.Credentials(t.Context(), "alice", "acme")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation+1); err != nil {
+				t.Errorf("in place of others: %v", err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := r.c.WaitReplaced(ctx, "alice", "acme", refused.Generation); !errors.Is(err, context.Canceled) {
+				t.Errorf("while they are the same: error = %v, want to wait until the context ends", err)
+			}
+			waiting := make(chan error, 1)
+			go func() { waiting <- r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation) }()
+			r.connect("alice", "acme")
+			select {
+			case err := <-waiting:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patience / 3): // who has missed the news looks again after 30 s
+				t.Error("there is another connection, and nobody is told")
+			}
+			if fresh, err := r.c.Credentials(t.Context(), "alice", "acme"); err != nil || fresh.Generation == refused.Generation {
+				t.Errorf("then there are credentials of generation %d (%v), want others than %d", fresh.Generation, err, refused.Generation)
+			}
+			if _, _, waiting := r.c.Kept(); waiting != 0 {
+				t.Errorf("%d names are still waited for", waiting)
+			}
+		})
+	}
+}
+
 func TestWaitingEnds(t *testing.T) {
 	r := newRig(t, vaulttest.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
