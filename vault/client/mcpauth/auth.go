@@ -2,8 +2,10 @@ package mcpauth
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -12,10 +14,20 @@ import (
 type Auth struct {
 	config Config
 	log    *slog.Logger
+	sealer *sealer
+	flows  flows
+	beat   time.Duration // between two signs of progress
+
+	ctx        context.Context // ends with Close
+	end        context.CancelFunc
+	background sync.WaitGroup
 }
 
-// usualWait is less than the 60 seconds that MCP clients usually give a call.
-const usualWait = 45 * time.Second
+const (
+	// usualWait is less than the 60 seconds that MCP clients usually give a call.
+	usualWait = 45 * time.Second
+	usualBeat = 5 * time.Second
+)
 
 // New returns an Auth. It calls nobody: tools do.
 func New(c Config) (*Auth, error) {
@@ -26,16 +38,32 @@ func New(c Config) (*Auth, error) {
 		return nil, errors.New("mcpauth: no provider: set Provider to the vault's name of one, such as mailchimp")
 	case c.Subject == nil:
 		return nil, errors.New("mcpauth: nothing says for whom calls are: set Subject to FromToken, or to Fixed for a server of one person")
-	case c.StateKey != nil && len(c.StateKey) < 32:
+	case c.StateKey != nil && len(c.StateKey) < keySize:
 		return nil, errors.New("mcpauth: StateKey is too short: make one of 32 random bytes")
 	case c.Wait < 0:
-		return nil, errors.New("mcpauth: Wait is negative")
+		return nil, errors.New("mcpauth: Wait is negative: leave it out for 45 seconds")
 	}
+	sealer, err := newSealer(c.StateKey)
+	if err != nil {
+		return nil, err
+	}
+	c.StateKey = nil
 	c.Label = cmp.Or(c.Label, "default")
+	c.Connect.Label = c.Label
 	c.DisplayName = cmp.Or(c.DisplayName, c.Provider)
 	c.Wait = cmp.Or(c.Wait, usualWait)
-	return &Auth{config: c, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler))}, nil
+	a := &Auth{config: c, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), sealer: sealer, beat: usualBeat}
+	// The calls of tools begin what goes on in the background, and it outlives them.
+	a.ctx, a.end = context.WithCancel(context.Background())
+	a.flows.of, a.flows.used = map[string][]*flow{}, map[string]time.Time{}
+	return a, nil
 }
 
-// Close ends all that waits. Calls under way get an error.
-func (a *Auth) Close() error { return nil }
+// Close ends all that waits, and returns when it has. Calls that wait for a person get an
+// error. Links that people have stay good: the vault takes them to the end.
+func (a *Auth) Close() error {
+	a.flows.close()
+	a.end()
+	a.background.Wait()
+	return nil
+}

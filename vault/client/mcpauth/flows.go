@@ -1,0 +1,196 @@
+package mcpauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tokenvault/tokenvault/vault/client"
+)
+
+const (
+	// maxFlows is for how many people at once links are remembered.
+	maxFlows = 10_000
+	// maxFlowsOfOne is for one person: links come to their end one after the other.
+	maxFlowsOfOne = 8
+	// lastMinute is when a link is too old to be given to somebody.
+	lastMinute = time.Minute
+	// connectPatience is how long the vault may take to make a link.
+	connectPatience = 30 * time.Second
+)
+
+// flowKey is whose link it is, and which generation of credentials it is to replace. 0:
+// there are none that work.
+type flowKey struct {
+	subject string
+	refused int64
+}
+
+// flow is a link that somebody has been given, and whoever waits for what comes of it.
+// All calls of a subject share one.
+type flow struct {
+	key  flowKey
+	made chan struct{} // closed when there is a link, or an error
+	link *client.Link
+	err  error
+
+	done      chan struct{} // closed when nobody needs to wait any more
+	mu        sync.Mutex
+	connected bool // when it is done: the connection is there
+	// asked are the elicitations of sessions of revision 2025-11-25.
+	asked map[asked]elicitation
+}
+
+// flows are those that have not come to their end. A link is given to others only until
+// the connection is there.
+type flows struct {
+	mu     sync.Mutex
+	of     map[string][]*flow // by subject
+	count  int
+	closed bool
+	// used are links that have led to a connection, until they would have ended anyway.
+	used map[string]time.Time
+}
+
+var (
+	errClosed  = errors.New("this server is about to stop, and nobody can connect through it now. Call this tool again in a minute")
+	errTooMany = errors.New("too many people are connecting their accounts through this server at the moment. Call this tool again in a few minutes")
+)
+
+func (f *flows) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+}
+
+// find returns a flow of a key whose link is good for so long, or nil.
+func (f *flows) find(key flowKey, left time.Duration) *flow {
+	for _, known := range f.of[key.subject] {
+		if known.key == key && known.isGood(left) {
+			return known
+		}
+	}
+	return nil
+}
+
+// isGood reports whether a link is good for so long, as far as is known.
+func (f *flow) isGood(left time.Duration) bool {
+	select {
+	case <-f.made:
+		return f.err == nil && time.Until(f.link.ExpireTime) >= left
+	default:
+		return true
+	}
+}
+
+// isUsable reports whether a link that the person has may lead somewhere for so long.
+func (f *flows) isUsable(link *client.Link, left time.Duration) bool {
+	_, isUsed := f.used[link.URL]
+	return !isUsed && time.Until(link.ExpireTime) >= left
+}
+
+// flow returns a flow whose link can be shown, and has one made where there is none.
+// given is a link that the person has from elsewhere (another replica), which is taken
+// while it is good. May be nil.
+func (a *Auth) flow(ctx context.Context, key flowKey, given *client.Link) (*flow, error) {
+	f, err := a.findFlow(key, given, lastMinute, true)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-f.made:
+		return f, f.err
+	case <-a.ctx.Done():
+		return nil, errClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// findFlow returns a flow whose link is good for so long, or begins one. Nil: there is
+// none, and none is to be made.
+func (a *Auth) findFlow(key flowKey, given *client.Link, left time.Duration, makes bool) (*flow, error) {
+	a.flows.mu.Lock()
+	defer a.flows.mu.Unlock()
+	if f := a.flows.find(key, left); f != nil {
+		return f, nil
+	}
+	f := &flow{key: key, made: make(chan struct{}), done: make(chan struct{}), asked: map[asked]elicitation{}}
+	switch {
+	case given != nil && a.flows.isUsable(given, left):
+		f.link = given
+		close(f.made)
+	case !makes:
+		return nil, nil
+	}
+	switch {
+	case a.flows.closed:
+		return nil, errClosed
+	case a.flows.count >= maxFlows || len(a.flows.of[key.subject]) >= maxFlowsOfOne:
+		return nil, errTooMany
+	}
+	a.flows.of[key.subject] = append(a.flows.of[key.subject], f)
+	a.flows.count++
+	a.background.Go(func() { a.run(f) })
+	return f, nil
+}
+
+// run makes the link, and waits for the person.
+func (a *Auth) run(f *flow) {
+	if f.link == nil {
+		f.link, f.err = a.connect(f.key.subject)
+		close(f.made)
+	}
+	if f.err != nil {
+		a.flows.remove(f, false)
+		f.end(false)
+		return
+	}
+	// Not a deadline: the calls of the vault would take it for their own.
+	ctx, cancel := context.WithCancel(a.ctx)
+	defer cancel()
+	end := time.AfterFunc(time.Until(f.link.ExpireTime), cancel)
+	defer end.Stop()
+	err := a.config.Vault.WaitReplaced(ctx, f.key.subject, a.config.Provider, f.key.refused, client.WithLabel(a.config.Label))
+	if err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "mcpauth: cannot wait for a person to connect", slog.Any("cause", err))
+	}
+	a.flows.remove(f, err == nil) // before anybody is told: nobody is given a link that is used
+	f.end(err == nil)
+	if err == nil {
+		a.tell(f)
+	}
+}
+
+// connect begins a flow in the vault.
+func (a *Auth) connect(subject string) (*client.Link, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, connectPatience)
+	defer cancel()
+	return a.config.Vault.Connect(ctx, subject, a.config.Provider, a.config.Connect)
+}
+
+func (f *flows) remove(gone *flow, isUsed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := slices.DeleteFunc(f.of[gone.key.subject], func(known *flow) bool { return known == gone })
+	if f.of[gone.key.subject] = left; len(left) == 0 {
+		delete(f.of, gone.key.subject)
+	}
+	f.count--
+	maps.DeleteFunc(f.used, func(_ string, end time.Time) bool { return !time.Now().Before(end) })
+	if isUsed {
+		f.used[gone.link.URL] = gone.link.ExpireTime
+	}
+}
+
+// end tells those who wait.
+func (f *flow) end(connected bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.connected = connected
+	close(f.done)
+}

@@ -1,0 +1,59 @@
+package mcpauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// await waits for a person who has said that they are at it, for the time that a call may
+// take. It returns nil also when that is over.
+func (c *call) await(ctx context.Context) error {
+	f, err := c.awaited()
+	if f == nil || err != nil {
+		return err
+	}
+	limit := time.NewTimer(c.auth.config.Wait)
+	defer limit.Stop()
+	beat := time.NewTicker(c.auth.beat)
+	defer beat.Stop()
+	for beats := 1; ; beats++ {
+		select {
+		case <-f.done:
+			return nil
+		case <-limit.C:
+			return nil
+		case <-beat.C:
+			c.signal(ctx, beats)
+		case <-c.auth.ctx.Done():
+			return errClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// awaited returns the flow that the call waits for. Nil: none.
+func (c *call) awaited() (*flow, error) {
+	switch {
+	case c.action == "accept":
+		return c.auth.findFlow(flowKey{c.conn.Subject, c.state.Refused}, c.state.link(), 0, false)
+	case c.action == "" && wayOf(c.req) == byElicitation:
+		return c.auth.flowAsked(c.asked()), nil
+	}
+	return nil, nil
+}
+
+// signal tells the client that the call goes on, if it wants to know. Clients give a call
+// more time for that.
+func (c *call) signal(ctx context.Context, beats int) {
+	token := c.req.Params.GetProgressToken()
+	if token == nil || c.req.Session == nil {
+		return
+	}
+	// Whether it gets there is the client's concern alone.
+	_ = c.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+		ProgressToken: token, Progress: float64(beats), Message: "Waiting for the person to connect " + c.auth.config.DisplayName,
+	})
+}
