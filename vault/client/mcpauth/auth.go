@@ -17,6 +17,8 @@ type Auth struct {
 	sealer *sealer
 	flows  flows
 	beat   time.Duration // between two signs of progress
+	// listeners are there where people come back to this machine.
+	listeners listeners
 
 	ctx        context.Context // ends with Close
 	end        context.CancelFunc
@@ -60,10 +62,12 @@ func New(c Config) (*Auth, error) {
 }
 
 // Close ends all that waits, and returns when it has. Calls that wait for a person get an
-// error. Links that people have stay good: the vault takes them to the end.
+// error. Links that people have stay good to their end, but for those that lead back to
+// this process (OnThisMachine). Browsers that are back already have 10 seconds to read
+// their page.
 func (a *Auth) Close() error {
 	a.flows.close()
 	a.end()
 	a.background.Wait()
-	return nil
+	return a.listeners.close()
 }

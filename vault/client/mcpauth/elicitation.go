@@ -1,9 +1,9 @@
 package mcpauth
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,8 +14,10 @@ const (
 	// maxAsked is how many calls at once can be told of one connection.
 	maxAsked = 100
 	// justAsked is how long a client may take to listen for the end of what it has been
-	// asked. Those that were asked later than that before the end are told again.
+	// asked.
 	justAsked = 2 * time.Second
+	// maxTold is how often a session is told of one end.
+	maxTold = 5
 )
 
 // asked is a call of a session of revision 2025-11-25 that has been told to ask.
@@ -98,20 +100,22 @@ func (f *flow) hasAsked(by asked) bool {
 func (a *Auth) tell(f *flow) {
 	var telling sync.WaitGroup
 	for by, e := range f.asked { // it is done: nobody adds to them
-		telling.Go(func() {
-			a.tellOne(by.session, e.id)
-			if time.Since(e.at) < justAsked && a.pause(justAsked) {
-				a.tellOne(by.session, e.id)
-			}
-		})
+		telling.Go(func() { a.tellOne(by.session, e) })
 	}
 	telling.Wait()
 }
 
-func (a *Auth) tellOne(session *mcp.ServerSession, id string) {
-	ctx, cancel := context.WithTimeout(a.ctx, connectPatience)
-	defer cancel()
-	_ = session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: id})
+// tellOne tells one session. It tries again where nobody listens yet: over HTTP, clients
+// begin to when they have initialized the session. To be told twice does no harm: ids
+// that are not known any more are left alone.
+func (a *Auth) tellOne(session *mcp.ServerSession, e elicitation) {
+	for range maxTold {
+		justNow := time.Since(e.at) < justAsked
+		err := session.NotifyElicitationComplete(a.ctx, &mcp.ElicitationCompleteParams{ElicitationID: e.id})
+		if err == nil && !justNow || errors.Is(err, mcp.ErrConnectionClosed) || !a.pause(justAsked) {
+			return
+		}
+	}
 }
 
 // pause reports whether the time has passed, and the Auth has not been closed.

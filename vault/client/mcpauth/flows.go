@@ -166,13 +166,6 @@ func (a *Auth) run(f *flow) {
 	}
 }
 
-// connect begins a flow in the vault.
-func (a *Auth) connect(subject string) (*client.Link, error) {
-	ctx, cancel := context.WithTimeout(a.ctx, connectPatience)
-	defer cancel()
-	return a.config.Vault.Connect(ctx, subject, a.config.Provider, a.config.Connect)
-}
-
 func (f *flows) remove(gone *flow, isUsed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

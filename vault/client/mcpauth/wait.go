@@ -14,6 +14,10 @@ func (c *call) await(ctx context.Context) error {
 	if f == nil || err != nil {
 		return err
 	}
+	if !c.auth.enter() {
+		return errClosed
+	}
+	defer c.auth.background.Done()
 	limit := time.NewTimer(c.auth.config.Wait)
 	defer limit.Stop()
 	beat := time.NewTicker(c.auth.beat)
@@ -32,6 +36,16 @@ func (c *call) await(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// enter has Close wait for the caller, who calls background.Done. False: it is closed.
+func (a *Auth) enter() bool {
+	a.flows.mu.Lock()
+	defer a.flows.mu.Unlock()
+	if !a.flows.closed {
+		a.background.Add(1)
+	}
+	return !a.flows.closed
 }
 
 // awaited returns the flow that the call waits for. Nil: none.

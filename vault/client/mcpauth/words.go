@@ -43,8 +43,11 @@ func (a *Auth) declined(why string) error {
 func (a *Auth) noLink(ctx context.Context, tool string, err error) error {
 	failed, ok := errors.AsType[*client.Error](err)
 	switch {
-	case !ok:
+	case errors.Is(err, errClosed), errors.Is(err, errTooMany), ctx.Err() != nil:
 		return err
+	case !ok:
+		a.log.ErrorContext(ctx, "mcpauth: no link for a person", slog.String("tool", tool), slog.Any("cause", err))
+		return a.operator()
 	case failed.Reason == "INVALID_RETURN_URL":
 		a.log.ErrorContext(ctx, "mcpauth: the vault makes no link without a return URL that it knows: use binding: login there, or set Connect.ReturnURL to the page of an application that confirms connections; where people use this server on their own machine, set OnThisMachine", slog.String("tool", tool), slog.Any("cause", err))
 		return a.operator()
