@@ -8,11 +8,16 @@ import (
 // SetBeat is the time between two signs of progress.
 func (a *Auth) SetBeat(d time.Duration) { a.beat = d }
 
-// Flows counts those that have not come to their end.
-func (a *Auth) Flows() int {
+// Flows are closed when each that is open has come to its end.
+func (a *Auth) Flows() (open []<-chan struct{}) {
 	a.flows.mu.Lock()
 	defer a.flows.mu.Unlock()
-	return a.flows.count
+	for _, of := range a.flows.of {
+		for _, f := range of {
+			open = append(open, f.done)
+		}
+	}
+	return open
 }
 
 // AgeLinks brings the end of the links of a subject nearer, as time does.

@@ -340,3 +340,11 @@ func await[T any](t testing.TB, what string, ch <-chan T) (v T) {
 	}
 	return v
 }
+
+// settled waits until no flow is open: the connection is there, and it is known.
+func (r *rig) settled() {
+	r.t.Helper()
+	for _, done := range r.auth.Flows() {
+		await(r.t, "the end of a flow", done)
+	}
+}

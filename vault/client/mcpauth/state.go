@@ -96,9 +96,10 @@ func (s *sealer) open(text string) (*state, error) {
 	if !ok {
 		return nil, errors.New("it is not one of this package")
 	}
-	// Strict, so that there is one text for each state.
+	// One text for each state: no spare bits, and none of the line ends that the decoder
+	// leaves out.
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil {
+	if err != nil || strings.ContainsAny(encoded, "\r\n") {
 		return nil, errors.New("it is not base64url")
 	}
 	plain, err := s.aead.Open(nil, nil, sealed, []byte(statePurpose))

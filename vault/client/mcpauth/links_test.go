@@ -1,0 +1,191 @@
+package mcpauth_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
+)
+
+// ask calls by hand, and returns the link and the state that come.
+func ask(t testing.TB, session *mcp.ClientSession, text string) (link, state string) {
+	t.Helper()
+	result, err := call(t, session, text)
+	return asked(t, result, err)
+}
+
+func asked(t testing.TB, result *mcp.CallToolResult, err error) (link, state string) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, ok := result.InputRequests[mcpauth.InputKey].(*mcp.ElicitParams)
+	if !ok || result.RequestState == "" {
+		t.Fatalf("the call says %q, want it to ask for input", textOf(result))
+	}
+	return params.URL, result.RequestState
+}
+
+// reply is the next round of a call.
+func reply(t testing.TB, session *mcp.ClientSession, text, state, action string) (*mcp.CallToolResult, error) {
+	t.Helper()
+	return session.CallTool(t.Context(), &mcp.CallToolParams{
+		Name: "ping", Arguments: map[string]any{"more": 7, "text": text},
+		RequestState: state, InputResponses: mcp.InputResponseMap{mcpauth.InputKey: &mcp.ElicitResult{Action: action}},
+	})
+}
+
+// TestManyCallsAtOnceMakeOneFlow: models call several tools at once.
+func TestManyCallsAtOnceMakeOneFlow(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
+	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	var all sync.WaitGroup
+	links := make(chan string, 50)
+	for i := range 50 {
+		all.Go(func() {
+			result, err := call(t, session, fmt.Sprint(i))
+			if err != nil || result.InputRequests == nil {
+				t.Errorf("call %d: %v, %v", i, result, err)
+				return
+			}
+			links <- result.InputRequests[mcpauth.InputKey].(*mcp.ElicitParams).URL
+		})
+	}
+	all.Wait()
+	close(links)
+	different := map[string]bool{}
+	for link := range links {
+		different[link] = true
+	}
+	if n := r.rpcs.get("Connect"); n != 1 || len(different) != 1 {
+		t.Errorf("%d flows with %d links, want one", n, len(different))
+	}
+}
+
+// TestManyCallsAtOnceAllGoOn when the one person is done.
+func TestManyCallsAtOnceAllGoOn(t *testing.T) {
+	for _, k := range kinds()[:2] {
+		t.Run(k.name, func(t *testing.T) {
+			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
+			var once sync.Once
+			approve := r.approve(vaulttest.Ada)
+			session := k.dial(t, r.inMemory(), func(ctx context.Context, link string) string {
+				once.Do(func() { approve(ctx, link) })
+				return "accept"
+			})
+			var all sync.WaitGroup
+			for i := range 50 {
+				all.Go(func() {
+					result, err := call(t, session, fmt.Sprint(i))
+					wantPong(t, result, err, fmt.Sprint(i), vaulttest.Ada)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+func TestALinkIsNotGivenInItsLastMinute(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
+	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	first, state := ask(t, session, "hello")
+	r.auth.AgeLinks("alice", 8*time.Minute)
+	if again, _ := ask(t, session, "hello"); again != first {
+		t.Error("with 2 minutes left the link is another one, want the same")
+	}
+	r.auth.AgeLinks("alice", 90*time.Second)
+	second, _ := ask(t, session, "hello")
+	if second == first {
+		t.Error("with half a minute left the link is the same, want another")
+	}
+	r.approve(vaulttest.Ada)(t.Context(), first) // it is good to its end
+	result, err := reply(t, session, "hello", state, "accept")
+	wantPong(t, result, err, "hello", vaulttest.Ada)
+}
+
+// TestNoLinkIsRememberedThatWasUsed also where the connection is gone before anybody has
+// used it, and where the client still has the state.
+func TestNoLinkIsRememberedThatWasUsed(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
+	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	first, state := ask(t, session, "hello")
+	r.open(first, vaulttest.Ada)
+	r.settled()
+	r.disconnect("alice")
+	result, err := reply(t, session, "hello", state, "accept")
+	for deadline := time.Now().Add(patience); err == nil && result.InputRequests == nil && time.Now().Before(deadline); {
+		result, err = reply(t, session, "hello", state, "accept") // the disconnect is not known yet
+	}
+	second, state := asked(t, result, err)
+	if second == first {
+		t.Fatal("the person is given the link that they have used")
+	}
+	r.open(second, vaulttest.Ada)
+	r.settled()
+	result, err = reply(t, session, "hello", state, "accept")
+	wantPong(t, result, err, "hello", vaulttest.Ada)
+}
+
+// TestPeopleSeeNothingOfEachOther over one server.
+func TestPeopleSeeNothingOfEachOther(t *testing.T) {
+	for _, k := range kinds()[:2] {
+		t.Run(k.name, func(t *testing.T) {
+			r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
+			url := r.serveHTTP()
+			links := map[string]string{}
+			var mu sync.Mutex
+			var all sync.WaitGroup
+			for name, account := range map[string]int{"alice": vaulttest.Ada, "bob": vaulttest.Grace} {
+				approve := r.approve(account)
+				session := k.dial(t, as(name, url), func(ctx context.Context, link string) string {
+					mu.Lock()
+					defer mu.Unlock()
+					links[name] = link
+					return approve(ctx, link)
+				})
+				all.Go(func() {
+					result, err := call(t, session, "hello")
+					wantPong(t, result, err, "hello", account)
+					result, err = call(t, session, "again")
+					wantPong(t, result, err, "again", account)
+				})
+			}
+			all.Wait()
+			if links["alice"] == links["bob"] || len(links) != 2 {
+				t.Errorf("they were given %v, want a link each", links)
+			}
+		})
+	}
+}
+
+// TestARefusedConnectionIsMadeAnew: the person has removed the app at the provider, and
+// the vault does not know.
+func TestARefusedConnectionIsMadeAnew(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
+			r.Connect("alice", "mailchimp", vaulttest.Ada)
+			session := k.dial(t, r.inMemory(), r.approve(vaulttest.Ada))
+			result, err := call(t, session, "before")
+			wantPong(t, result, err, "before", vaulttest.Ada)
+			r.Sandbox.RevokeAll()
+			result, err = call(t, session, "after")
+			if !k.asks {
+				wantError(t, result, err, "The Mailchimp account has to be connected again")
+				r.open(linkIn(t, textOf(result)), vaulttest.Ada)
+				r.settled()
+				result, err = call(t, session, "after")
+			}
+			wantPong(t, result, err, "after", vaulttest.Ada)
+			if n := r.rpcs.get("Connect"); n != 1 {
+				t.Errorf("%d flows, want 1", n)
+			}
+		})
+	}
+}
