@@ -3,9 +3,11 @@ package mcpauth_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"runtime/pprof"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -15,7 +17,7 @@ import (
 
 // waiting begins a call, and returns when it waits for the person. The channel gets its
 // end.
-func (r *rig) waiting(transport mcp.Transport) (*mcp.ClientSession, <-chan *mcp.CallToolResult) {
+func (r *rig) waiting(ctx context.Context, transport mcp.Transport) <-chan *mcp.CallToolResult {
 	r.t.Helper()
 	heard := make(chan struct{}, 1000)
 	r.auth.SetBeat(1000) // a microsecond: progress shows that it waits
@@ -31,11 +33,11 @@ func (r *rig) waiting(transport mcp.Transport) (*mcp.ClientSession, <-chan *mcp.
 	go func() {
 		params := &mcp.CallToolParams{Name: "ping", Arguments: map[string]any{"text": "hello"}}
 		params.SetProgressToken("mine")
-		result, _ := session.CallTool(r.t.Context(), params)
+		result, _ := session.CallTool(ctx, params)
 		ended <- result
 	}()
 	await(r.t, "the wait", heard)
-	return session, ended
+	return ended
 }
 
 // ours returns the goroutines that run code of the package.
@@ -53,8 +55,8 @@ func ours() string {
 
 // TestCloseEndsAllThatWaits and leaves no goroutine.
 func TestCloseEndsAllThatWaits(t *testing.T) {
-	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	_, ended := r.waiting(r.inMemory())
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Hour})
+	ended := r.waiting(t.Context(), r.inMemory())
 	older := kinds()[1].dial(t, r.inMemory(), answers("cancel"), manual)
 	result, err := call(t, older, "hello")
 	wantElicitation(t, result, err)
@@ -74,22 +76,42 @@ func TestCloseEndsAllThatWaits(t *testing.T) {
 
 // TestAWaitEndsWithItsClient: nobody would get the answer.
 func TestAWaitEndsWithItsClient(t *testing.T) {
-	for _, over := range []string{"stdio", "HTTP"} {
-		t.Run(over, func(t *testing.T) {
-			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-			transport := r.inMemory()
-			if over == "HTTP" {
-				transport = as("alice", r.serveHTTP())
-			}
-			session, _ := r.waiting(transport)
+	for _, row := range []struct {
+		name string
+		dial func(r *rig) (transport mcp.Transport, leave func())
+	}{
+		{"that cancels over stdio", func(r *rig) (mcp.Transport, func()) { return r.inMemory(), nil }},
+		{"that cancels over HTTP", func(r *rig) (mcp.Transport, func()) { return as("alice", r.serveHTTP()), nil }},
+		{"that is gone from stdio", (*rig).pipes},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Hour})
+			transport, leave := row.dial(r)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r.waiting(ctx, transport)
 			<-r.ended // the first round, which has asked
-			go func() { _ = session.Close() }()
+			if leave == nil {
+				leave = cancel
+			}
+			leave()
 			await(t, "the end of the call at the server", r.ended)
 			if n := r.calls.get("ping"); n != 0 {
 				t.Errorf("the tool's own code has run %d times, want none", n)
 			}
 		})
 	}
+}
+
+// pipes are a transport like that of stdio whose client can be gone at once.
+func (r *rig) pipes() (transport mcp.Transport, leave func()) {
+	ours, theirs := net.Pipe()
+	session, err := r.server.Connect(r.t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = session.Close() })
+	return &mcp.IOTransport{Reader: theirs, Writer: theirs}, func() { _ = theirs.Close() }
 }
 
 // TestNobodyIsHurtByASessionThatHasEnded before the person was done.

@@ -19,7 +19,6 @@ type host struct {
 
 	mu       sync.Mutex
 	complete map[string]chan struct{}
-	ids      []string // of what it was asked, in order
 }
 
 func (h *host) done(id string) chan struct{} {
@@ -32,12 +31,6 @@ func (h *host) done(id string) chan struct{} {
 		h.complete[id] = make(chan struct{}, 10)
 	}
 	return h.complete[id]
-}
-
-func (h *host) asked() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ids
 }
 
 // install is a client option.
@@ -56,9 +49,6 @@ func (h *host) middleware(next mcp.MethodHandler) mcp.MethodHandler {
 			return result, err
 		}
 		for _, e := range asked {
-			h.mu.Lock()
-			h.ids = append(h.ids, e.ElicitationID)
-			h.mu.Unlock()
 			if h.who(ctx, e.URL) != "accept" {
 				return result, err
 			}

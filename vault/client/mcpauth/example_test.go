@@ -1,0 +1,70 @@
+package mcpauth_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"os"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tokenvault/tokenvault/vault/client"
+	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
+)
+
+// An MCP server on stdio with one tool that reads the person's Mailchimp lists. Where
+// they are not connected, their MCP client asks them to, and the call goes on.
+func Example() {
+	ctx := context.Background()
+	vault, err := client.New(ctx, "127.0.0.1:9090", client.WithTokenFile("/run/secrets/tokenvault"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	connections, err := mcpauth.New(mcpauth.Config{Vault: vault, Provider: "mailchimp", DisplayName: "Mailchimp", Subject: mcpauth.Fixed("alice"), OnThisMachine: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := mcp.NewServer(&mcp.Implementation{Name: "lists", Version: "1.0.0"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "lists", Description: "The audiences of your Mailchimp account."}, mcpauth.Tool(connections, lists))
+	if err := server.Run(ctx, &mcp.StdioTransport{}); err != nil {
+		log.New(os.Stderr, "", 0).Print(err)
+	}
+}
+
+func lists(ctx context.Context, _ *mcp.CallToolRequest, conn *mcpauth.Connection, _ struct{}) (*mcp.CallToolResult, any, error) {
+	// A path is one below the API's base URL for the person's account.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/lists", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := conn.HTTPClient().Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusUnauthorized {
+		return nil, nil, conn.Refused(errors.New(resp.Status))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(body)}}}, nil, err
+}
+
+// A server for many people over HTTP, who show access tokens of an issuer. verify checks
+// one, and sets UserID to the name that the vault knows the person by.
+func ExampleHTTPHandler() {
+	var (
+		vault  *client.Client
+		verify auth.TokenVerifier
+	)
+	connections, err := mcpauth.New(mcpauth.Config{Vault: vault, Provider: "mailchimp", DisplayName: "Mailchimp", Subject: mcpauth.FromToken})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := mcp.NewServer(&mcp.Implementation{Name: "lists", Version: "1.0.0"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "lists", Description: "The audiences of your Mailchimp account."}, mcpauth.Tool(connections, lists))
+	handler := mcpauth.HTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	http.Handle("/mcp", auth.RequireBearerToken(verify, nil)(handler))
+}
