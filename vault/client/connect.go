@@ -94,7 +94,8 @@ func (c *Client) WaitConnected(ctx context.Context, subject, provider string, op
 }
 
 // WaitReplaced is [Client.WaitConnected] where the provider refuses credentials that the
-// vault still gives: it waits for some of another generation than those.
+// vault still gives: it waits for some of another generation than those. A disconnect
+// ends it with a [*ConnectRequired], since the links that people have end with that.
 func (c *Client) WaitReplaced(ctx context.Context, subject, provider string, refused int64, options ...RequestOption) error {
 	return c.waitFor(ctx, newRequest(subject, provider, options), refused)
 }
@@ -106,6 +107,10 @@ func (c *Client) waitFor(ctx context.Context, r *request, refused int64) error {
 		a, err := c.answer(ctx, r)
 		switch reasonOf(err) {
 		case "NOT_CONNECTED", "REAUTHORIZATION_REQUIRED", "SCOPES_MISSING", "PROVIDER_UNAVAILABLE":
+			if refused != 0 && reasonOf(err) == "NOT_CONNECTED" {
+				stop()
+				return err
+			}
 			err = wait(ctx, news, c.lookAgain(pause))
 		default:
 			if err != nil || refused == 0 || a.credentials.Generation != refused {

@@ -126,9 +126,12 @@ func TestAConnectionInPlaceOfARefusedOneIsAwaited(t *testing.T) {
 			case <-time.After(patience / 3): // who has missed the news looks again after 30 s
 				t.Error("there is another connection, and nobody is told")
 			}
-			if fresh, err := r.c.Credentials(t.Context(), "alice", "acme"); err != nil || fresh.Generation == refused.Generation {
-				t.Errorf("then there are credentials of generation %d (%v), want others than %d", fresh.Generation, err, refused.Generation)
+			fresh, err := r.c.Credentials(t.Context(), "alice", "acme")
+			if err != nil || fresh.Generation == refused.Generation {
+				t.Fatalf("then there are credentials of generation %d (%v), want others than %d", fresh.Generation, err, refused.Generation)
 			}
+			r.disconnect("alice", "acme")
+			wantReason(t, r.c.WaitReplaced(t.Context(), "alice", "acme", fresh.Generation), "NOT_CONNECTED")
 			if _, _, waiting := r.c.Kept(); waiting != 0 {
 				t.Errorf("%d names are still waited for", waiting)
 			}
