@@ -111,14 +111,11 @@ func (c *call) check(st *state) error {
 // ready returns nil and nil when there are credentials to run the tool with. A result
 // asks the person; an error is for the model.
 func (c *call) ready(ctx context.Context) (*mcp.CallToolResult, error) {
-	var refused int64
-	switch {
-	case c.action == "decline":
+	switch c.action {
+	case "decline":
 		return nil, c.auth.declined("the person has declined")
-	case c.action == "cancel":
+	case "cancel":
 		return nil, c.auth.declined("the person has put the question away")
-	case c.state != nil:
-		refused = c.state.Refused
 	}
 	if err := c.await(ctx); err != nil {
 		return nil, err
@@ -127,10 +124,22 @@ func (c *call) ready(ctx context.Context) (*mcp.CallToolResult, error) {
 	if err != nil {
 		return c.settle(ctx, err)
 	}
-	if refused != 0 && credentials.Generation == refused {
-		return c.ask(ctx, refused, true)
+	if c.state != nil && c.state.Refused == credentials.Generation {
+		return c.ask(ctx, c.state.Refused)
 	}
 	return nil, nil
+}
+
+// isReplaced reports whether an error is about credentials in whose place there are
+// others: the client of the provider's API has renewed them, or the person has connected
+// meanwhile.
+func (c *call) isReplaced(ctx context.Context, err error) bool {
+	r, ok := errors.AsType[*refused](err)
+	if !ok {
+		return false
+	}
+	now, err := c.conn.Credentials(ctx)
+	return err == nil && now.Generation != r.generation
 }
 
 // settle makes of an error of the vault's or the handler's what the client is told: a
@@ -138,10 +147,13 @@ func (c *call) ready(ctx context.Context) (*mcp.CallToolResult, error) {
 func (c *call) settle(ctx context.Context, err error) (*mcp.CallToolResult, error) {
 	if r, ok := errors.AsType[*refused](err); ok && r.generation != 0 {
 		c.auth.log.WarnContext(ctx, "mcpauth: the provider refuses the credentials", slog.String("tool", c.req.Params.Name), slog.Any("cause", r.cause))
-		return c.ask(ctx, r.generation, true)
+		return c.ask(ctx, r.generation)
 	}
 	if missing, ok := errors.AsType[*client.ConnectRequired](err); ok && c.isFor(missing.Err) {
-		return c.ask(ctx, 0, missing.Err.Reason == "REAUTHORIZATION_REQUIRED")
+		if missing.Err.Reason == "REAUTHORIZATION_REQUIRED" {
+			return c.ask(ctx, deadGrant)
+		}
+		return c.ask(ctx, 0)
 	}
 	if failed, ok := errors.AsType[*client.Error](err); ok {
 		return nil, c.auth.inWords(ctx, c.req.Params.Name, failed)
@@ -155,9 +167,8 @@ func (c *call) isFor(e *client.Error) bool {
 	return e.Subject == c.conn.Subject && e.Provider == c.conn.Provider && e.Label == c.conn.Label
 }
 
-// ask asks the person to connect, in the way that the client knows. again says that they
-// have been connected.
-func (c *call) ask(ctx context.Context, refused int64, again bool) (*mcp.CallToolResult, error) {
+// ask asks the person to connect, in the way that the client knows.
+func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, error) {
 	var given *client.Link
 	if c.state != nil && c.state.Refused == refused {
 		given = c.state.link()
@@ -168,16 +179,16 @@ func (c *call) ask(ctx context.Context, refused int64, again bool) (*mcp.CallToo
 	}
 	switch wayOf(c.req) {
 	case byRounds:
-		return c.askInRounds(f, again)
+		return c.askInRounds(f)
 	case byElicitation:
-		return nil, c.askByElicitation(f, again)
+		return nil, c.askByElicitation(f)
 	default:
-		return nil, c.auth.inText(f, again)
+		return nil, c.auth.inText(f)
 	}
 }
 
 // askInRounds is for revision 2026-07-28: the client asks, and calls again.
-func (c *call) askInRounds(f *flow, again bool) (*mcp.CallToolResult, error) {
+func (c *call) askInRounds(f *flow) (*mcp.CallToolResult, error) {
 	sealed, err := c.auth.sealer.seal(&state{
 		Subject: c.conn.Subject, Provider: c.conn.Provider, Label: c.conn.Label, Tool: c.req.Params.Name, Arguments: c.arguments[:],
 		URL: f.link.URL, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: time.Now().Add(stateLife),
@@ -186,7 +197,7 @@ func (c *call) askInRounds(f *flow, again bool) (*mcp.CallToolResult, error) {
 		return nil, err
 	}
 	return &mcp.CallToolResult{
-		InputRequests: mcp.InputRequestMap{InputKey: &mcp.ElicitParams{Mode: "url", URL: f.link.URL, Message: c.auth.question(again)}},
+		InputRequests: mcp.InputRequestMap{InputKey: &mcp.ElicitParams{Mode: "url", URL: f.link.URL, Message: c.auth.question(f)}},
 		RequestState:  sealed,
 	}, nil
 }

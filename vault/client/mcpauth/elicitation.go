@@ -41,13 +41,13 @@ func (c *call) asked() asked {
 // askByElicitation is for revision 2025-11-25: the client asks, is told when the
 // connection is there, and calls again. Each call has an id of its own, since clients
 // keep one waiter for each.
-func (c *call) askByElicitation(f *flow, again bool) error {
+func (c *call) askByElicitation(f *flow) error {
 	id := f.ask(c.asked())
 	if id == "" {
-		return c.auth.inText(f, again)
+		return c.auth.inText(f)
 	}
 	return mcp.URLElicitationRequiredError([]*mcp.ElicitParams{{
-		Mode: "url", URL: f.link.URL, ElicitationID: id, Message: c.auth.question(again),
+		Mode: "url", URL: f.link.URL, ElicitationID: id, Message: c.auth.question(f),
 	}})
 }
 
@@ -96,7 +96,8 @@ func (f *flow) hasAsked(by asked) bool {
 	return known
 }
 
-// tell tells sessions that a person is done. A session that has ended does not mind.
+// tell tells sessions that a person is done, or that the link has ended: they call again,
+// and get what there is, or another link. A session that has ended does not mind.
 func (a *Auth) tell(f *flow) {
 	var telling sync.WaitGroup
 	for by, e := range f.asked { // it is done: nobody adds to them

@@ -23,12 +23,17 @@ const (
 	connectPatience = 30 * time.Second
 )
 
-// flowKey is whose link it is, and which generation of credentials it is to replace. 0:
+// flowKey is whose link it is, and which generation of credentials it is to replace: those
+// that the provider refuses. 0: there is no connection. deadGrant: the vault knows that
 // there are none that work.
 type flowKey struct {
 	subject string
 	refused int64
 }
+
+// deadGrant is no generation. It stands for those of a connection that is there, so that a
+// disconnect ends the flow: the vault takes no link from before that.
+const deadGrant = -1
 
 // flow is a link that somebody has been given, and whoever waits for what comes of it.
 // All calls of a subject share one.
@@ -156,14 +161,12 @@ func (a *Auth) run(f *flow) {
 	end := time.AfterFunc(time.Until(f.link.ExpireTime), cancel)
 	defer end.Stop()
 	err := a.config.Vault.WaitReplaced(ctx, f.key.subject, a.config.Provider, f.key.refused, client.WithLabel(a.config.Label))
-	if err != nil && ctx.Err() == nil {
+	if _, gone := errors.AsType[*client.ConnectRequired](err); err != nil && !gone && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "mcpauth: cannot wait for a person to connect", slog.Any("cause", err))
 	}
 	a.flows.remove(f, err == nil) // before anybody is told: nobody is given a link that is used
 	f.end(err == nil)
-	if err == nil {
-		a.tell(f)
-	}
+	a.tell(f)
 }
 
 func (f *flows) remove(gone *flow, isUsed bool) {

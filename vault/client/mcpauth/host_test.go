@@ -43,22 +43,23 @@ func (h *host) install(o *mcp.ClientOptions) {
 // middleware goes on with calls by itself.
 func (h *host) middleware(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-		result, err := next(ctx, method, req)
-		asked := elicitationsIn(err)
-		if len(asked) == 0 {
-			return result, err
-		}
-		for _, e := range asked {
-			if h.who(ctx, e.URL) != "accept" {
+		for {
+			result, err := next(ctx, method, req)
+			asked := elicitationsIn(err)
+			if len(asked) == 0 {
 				return result, err
 			}
-			select {
-			case <-h.done(e.ElicitationID):
-			case <-ctx.Done():
-				return nil, ctx.Err()
+			for _, e := range asked {
+				if h.who(ctx, e.URL) != "accept" {
+					return result, err
+				}
+				select {
+				case <-h.done(e.ElicitationID):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
 			}
 		}
-		return next(ctx, method, req)
 	}
 }
 

@@ -2,6 +2,7 @@ package mcpauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
@@ -187,5 +189,64 @@ func TestARefusedConnectionIsMadeAnew(t *testing.T) {
 				t.Errorf("%d flows, want 1", n)
 			}
 		})
+	}
+}
+
+// TestADisconnectBetweenEndsTheLink: the person disconnects what does not work any more,
+// perhaps, and the vault takes no link from before that. They get another.
+func TestADisconnectBetweenEndsTheLink(t *testing.T) {
+	for provider, dead := range map[string]string{"mailchimp": "for the provider", "acme": "for the vault, too"} {
+		for _, k := range kinds()[:2] {
+			t.Run("dead "+dead+", "+k.name, func(t *testing.T) {
+				r := newRig(t, vaulttest.Config{}, mcpauth.Config{Provider: provider})
+				r.Connect("alice", provider, vaulttest.Ada)
+				var links []string
+				session := k.dial(t, r.inMemory(), func(_ context.Context, link string) string {
+					if links = append(links, link); len(links) == 1 {
+						r.disconnect("alice")
+					} else {
+						r.open(link, vaulttest.Ada)
+					}
+					return "accept"
+				})
+				r.Sandbox.RevokeAll()
+				if provider == "acme" {
+					_, err := r.Client.RefreshConnection(t.Context(), &tokenvaultv1.RefreshConnectionRequest{Subject: "alice", Provider: provider})
+					if err == nil {
+						t.Fatal("what was revoked is refreshed")
+					}
+				}
+				result, err := call(t, session, "hello")
+				wantPong(t, result, err, "hello", vaulttest.Ada)
+				if len(links) != 2 || links[0] == links[1] {
+					t.Errorf("the person was given %q, want two links", links)
+				}
+			})
+		}
+	}
+}
+
+// TestCredentialsThatHaveBeenReplacedAreTriedFirst: nobody is asked where another call
+// has seen to it.
+func TestCredentialsThatHaveBeenReplacedAreTriedFirst(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
+	r.Connect("alice", "mailchimp", vaulttest.Ada)
+	runs := 0
+	mcp.AddTool(r.server, &mcp.Tool{Name: "ping"}, mcpauth.Tool(r.auth, func(ctx context.Context, req *mcp.CallToolRequest, conn *mcpauth.Connection, args in) (*mcp.CallToolResult, out, error) {
+		if runs++; runs == 1 {
+			before, err := conn.Credentials(ctx)
+			if err != nil {
+				return nil, out{}, err
+			}
+			refused := conn.Refused(errors.New("401"))
+			r.Connect("alice", "mailchimp", vaulttest.Ada)
+			return nil, out{}, errors.Join(refused, r.vault.WaitReplaced(ctx, "alice", "mailchimp", before.Generation))
+		}
+		return r.ping(ctx, req, conn, args)
+	}))
+	result, err := call(t, kinds()[2].dial(t, r.inMemory(), nil), "hello")
+	wantPong(t, result, err, "hello", vaulttest.Ada)
+	if runs != 2 || r.rpcs.get("Connect") != 0 {
+		t.Errorf("the tool's own code has run %d times, and there are %d flows; want 2 and none", runs, r.rpcs.get("Connect"))
 	}
 }

@@ -42,8 +42,7 @@ type state struct {
 	// URL is the link that the person was given, and LinkEnd when that ends.
 	URL     string    `json:"url"`
 	LinkEnd time.Time `json:"link_end"`
-	// Refused is the generation of the credentials that the provider refuses. 0: there
-	// were none.
+	// Refused is that of the flow's key.
 	Refused int64 `json:"refused,omitempty"`
 	// End is when the state is no longer taken.
 	End time.Time `json:"end"`

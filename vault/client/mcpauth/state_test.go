@@ -120,7 +120,11 @@ func TestReplicasShareStates(t *testing.T) {
 
 	other := rigOn(t, r.Stack, mcpauth.Config{StateKey: key, Wait: time.Millisecond})
 	there := kinds()[0].dial(t, other.inMemory(), nil, manual)
-	result, err := reply(t, there, "hello", state, "accept")
+	result, err := there.CallTool(t.Context(), &mcp.CallToolParams{Name: "ping", Arguments: map[string]any{"text": "hello", "more": 7}, RequestState: state})
+	if link, _ := asked(t, result, err); link != first {
+		t.Error("without an answer the other replica gives another link, want the same")
+	}
+	result, err = reply(t, there, "hello", state, "accept")
 	second, state := asked(t, result, err)
 	if second != first || other.rpcs.get("Connect") != 0 {
 		t.Errorf("the other replica has made %d flows, want it to take the link that the person has", other.rpcs.get("Connect"))

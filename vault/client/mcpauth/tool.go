@@ -16,8 +16,9 @@ type Handler[In, Out any] func(ctx context.Context, req *mcp.CallToolRequest, co
 
 // Tool makes of a handler one that the SDK's mcp.AddTool takes. The person is asked to
 // connect when there are no credentials, and when the handler returns an error that wraps
-// a [client.ConnectRequired] or comes from [Connection.Refused]; the handler is then
-// called again once they have, so it must not have changed anything before. Other errors
+// a [client.ConnectRequired] or comes from [Connection.Refused]; the handler is called
+// again once they have, or where there are other credentials by then, so it must not have
+// changed anything before. Other errors
 // of the handler are the tool's own, and get to the model as they are, but for a
 // [client.Error]: of that the model gets what it means, and the log the rest.
 func Tool[In, Out any](a *Auth, h Handler[In, Out]) mcp.ToolHandlerFor[In, Out] {
@@ -31,6 +32,9 @@ func Tool[In, Out any](a *Auth, h Handler[In, Out]) mcp.ToolHandlerFor[In, Out] 
 			return asking, none, err
 		}
 		result, out, err := h(ctx, c.req, c.conn, in)
+		if err != nil && c.isReplaced(ctx, err) {
+			result, out, err = h(ctx, c.req, c.conn, in)
+		}
 		if err != nil {
 			result, err = c.settle(ctx, err)
 			return result, none, err

@@ -13,8 +13,8 @@ import (
 )
 
 // question is what people are asked.
-func (a *Auth) question(again bool) string {
-	if again {
+func (a *Auth) question(f *flow) string {
+	if f.key.refused != 0 {
 		return fmt.Sprintf("Your %s account has to be connected again. Open the link in your browser and allow access. It is for you alone.", a.config.DisplayName)
 	}
 	return fmt.Sprintf("Connect your %s account to go on. Open the link in your browser and allow access. It is for you alone.", a.config.DisplayName)
@@ -22,12 +22,12 @@ func (a *Auth) question(again bool) string {
 
 // inText asks in a text for the model and the person, where the client knows no other
 // way.
-func (a *Auth) inText(f *flow, again bool) error {
+func (a *Auth) inText(f *flow) error {
 	if f.isDone() && f.connected {
 		return fmt.Errorf("the %s account has just been connected. Call this tool again", a.config.DisplayName)
 	}
 	what := "No %s account is connected yet, so nothing was done."
-	if again {
+	if f.key.refused != 0 {
 		what = "The %s account has to be connected again, so nothing was done."
 	}
 	return fmt.Errorf(what+" Ask the person whom this is for to open this link in their browser and to allow access:\n\n%s\n\n"+
