@@ -57,7 +57,7 @@ func New(c Config) (*Auth, error) {
 	a := &Auth{config: c, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), sealer: sealer, beat: usualBeat}
 	// The calls of tools begin what goes on in the background, and it outlives them.
 	a.ctx, a.end = context.WithCancel(context.Background())
-	a.flows.of, a.flows.used = map[string][]*flow{}, map[string]time.Time{}
+	a.flows.now, a.flows.of, a.flows.used = time.Now, map[string][]*flow{}, map[string]time.Time{}
 	return a, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -79,7 +78,7 @@ func (c *call) takeOurs(ctx context.Context) error {
 				Message: "the requestState is not for this call: call the tool anew, without requestState and inputResponses",
 			}
 		}
-		if time.Now().Before(st.End) {
+		if c.auth.flows.now().Before(st.End) {
 			c.state = st
 		}
 		stripped.RequestState = ""
@@ -191,7 +190,7 @@ func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, err
 func (c *call) askInRounds(f *flow) (*mcp.CallToolResult, error) {
 	sealed, err := c.auth.sealer.seal(&state{
 		Subject: c.conn.Subject, Provider: c.conn.Provider, Label: c.conn.Label, Tool: c.req.Params.Name, Arguments: c.arguments[:],
-		URL: f.link.URL, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: time.Now().Add(stateLife),
+		URL: f.link.URL, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: c.auth.flows.now().Add(stateLife),
 	})
 	if err != nil {
 		return nil, err

@@ -20,26 +20,8 @@ func (a *Auth) Flows() (open []<-chan struct{}) {
 	return open
 }
 
-// AgeLinks brings the end of the links of a subject nearer, as time does.
-func (a *Auth) AgeLinks(subject string, by time.Duration) {
-	a.flows.mu.Lock()
-	defer a.flows.mu.Unlock()
-	for _, f := range a.flows.of[subject] {
-		aged := *f.link
-		aged.ExpireTime = aged.ExpireTime.Add(-by)
-		f.link = &aged
-	}
-}
-
-// AgeState is a state as it will be some time from now.
-func (a *Auth) AgeState(text string, by time.Duration) (string, error) {
-	st, err := a.sealer.open(text)
-	if err != nil {
-		return "", err
-	}
-	st.LinkEnd, st.End = st.LinkEnd.Add(-by), st.End.Add(-by)
-	return a.sealer.seal(st)
-}
+// SetClock is the time that links and states end by.
+func (a *Auth) SetClock(now func() time.Time) { a.flows.now = now }
 
 // RandomKey is for StateKey.
 func RandomKey() []byte {

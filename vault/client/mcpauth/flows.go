@@ -53,6 +53,8 @@ type flow struct {
 // flows are those that have not come to their end. A link is given to others only until
 // the connection is there.
 type flows struct {
+	now func() time.Time // of the links and of states
+
 	mu     sync.Mutex
 	of     map[string][]*flow // by subject
 	count  int
@@ -75,7 +77,7 @@ func (f *flows) close() {
 // find returns a flow of a key whose link is good for so long, or nil.
 func (f *flows) find(key flowKey, left time.Duration) *flow {
 	for _, known := range f.of[key.subject] {
-		if known.key == key && known.isGood(left) {
+		if known.key == key && known.isGood(f.now(), left) {
 			return known
 		}
 	}
@@ -83,10 +85,10 @@ func (f *flows) find(key flowKey, left time.Duration) *flow {
 }
 
 // isGood reports whether a link is good for so long, as far as is known.
-func (f *flow) isGood(left time.Duration) bool {
+func (f *flow) isGood(now time.Time, left time.Duration) bool {
 	select {
 	case <-f.made:
-		return f.err == nil && time.Until(f.link.ExpireTime) >= left
+		return f.err == nil && f.link.ExpireTime.Sub(now) >= left
 	default:
 		return true
 	}
@@ -95,7 +97,7 @@ func (f *flow) isGood(left time.Duration) bool {
 // isUsable reports whether a link that the person has may lead somewhere for so long.
 func (f *flows) isUsable(link *client.Link, left time.Duration) bool {
 	_, isUsed := f.used[link.URL]
-	return !isUsed && time.Until(link.ExpireTime) >= left
+	return !isUsed && link.ExpireTime.Sub(f.now()) >= left
 }
 
 // flow returns a flow whose link can be shown, and has one made where there is none.
@@ -158,7 +160,7 @@ func (a *Auth) run(f *flow) {
 	// Not a deadline: the calls of the vault would take it for their own.
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
-	end := time.AfterFunc(time.Until(f.link.ExpireTime), cancel)
+	end := time.AfterFunc(f.link.ExpireTime.Sub(a.flows.now()), cancel)
 	defer end.Stop()
 	err := a.config.Vault.WaitReplaced(ctx, f.key.subject, a.config.Provider, f.key.refused, client.WithLabel(a.config.Label))
 	if _, gone := errors.AsType[*client.ConnectRequired](err); err != nil && !gone && ctx.Err() == nil {
@@ -177,7 +179,7 @@ func (f *flows) remove(gone *flow, isUsed bool) {
 		delete(f.of, gone.key.subject)
 	}
 	f.count--
-	maps.DeleteFunc(f.used, func(_ string, end time.Time) bool { return !time.Now().Before(end) })
+	maps.DeleteFunc(f.used, func(_ string, end time.Time) bool { return !f.now().Before(end) })
 	if isUsed {
 		f.used[gone.link.URL] = gone.link.ExpireTime
 	}

@@ -97,11 +97,11 @@ func TestALinkIsNotGivenInItsLastMinute(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
 	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
-	r.auth.AgeLinks("alice", 8*time.Minute)
+	r.Clock.Advance(8 * time.Minute)
 	if again, _ := ask(t, session, "hello"); again != first {
 		t.Error("with 2 minutes left the link is another one, want the same")
 	}
-	r.auth.AgeLinks("alice", 90*time.Second)
+	r.Clock.Advance(90 * time.Second)
 	second, _ := ask(t, session, "hello")
 	if second == first {
 		t.Error("with half a minute left the link is the same, want another")
@@ -192,6 +192,19 @@ func TestARefusedConnectionIsMadeAnew(t *testing.T) {
 	}
 }
 
+// TestRefusedCredentialsAreNotTriedAgain while the person has not connected.
+func TestRefusedCredentialsAreNotTriedAgain(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
+	r.Connect("alice", "mailchimp", vaulttest.Ada)
+	r.Sandbox.RevokeAll()
+	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	first, state := ask(t, session, "hello")
+	result, err := reply(t, session, "hello", state, "accept")
+	if second, _ := asked(t, result, err); second != first || r.calls.get("ping") != 1 {
+		t.Errorf("the tool's own code has run %d times, want once, and the link is the same: %t", r.calls.get("ping"), second == first)
+	}
+}
+
 // TestADisconnectBetweenEndsTheLink: the person disconnects what does not work any more,
 // perhaps, and the vault takes no link from before that. They get another.
 func TestADisconnectBetweenEndsTheLink(t *testing.T) {
@@ -249,4 +262,18 @@ func TestCredentialsThatHaveBeenReplacedAreTriedFirst(t *testing.T) {
 	if runs != 2 || r.rpcs.get("Connect") != 0 {
 		t.Errorf("the tool's own code has run %d times, and there are %d flows; want 2 and none", runs, r.rpcs.get("Connect"))
 	}
+}
+
+// TestLinksAreBoundedInNumber for each person.
+func TestLinksAreBoundedInNumber(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
+	url := r.serveHTTP()
+	alice := kinds()[0].dial(t, as("alice", url), nil, manual)
+	for range 8 {
+		ask(t, alice, "hello")
+		r.Clock.Advance(570 * time.Second) // the flow goes on, and its link is too old to be given
+	}
+	result, err := call(t, alice, "hello")
+	wantError(t, result, err, "too many people are connecting")
+	ask(t, kinds()[0].dial(t, as("bob", url), nil, manual), "hello")
 }

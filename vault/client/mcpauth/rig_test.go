@@ -90,6 +90,7 @@ func rigOn(t testing.TB, stack *vaulttest.Stack, c mcpauth.Config) *rig {
 	if r.auth, err = mcpauth.New(c); err != nil {
 		t.Fatal(err)
 	}
+	r.auth.SetClock(r.Clock.Now)
 	t.Cleanup(r.persons.Wait)
 	t.Cleanup(func() { _ = r.auth.Close() })
 	r.server = mcp.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, nil)

@@ -77,12 +77,8 @@ func TestAnOldStateAsksAnew(t *testing.T) {
 			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
 			session := kinds()[0].dial(t, r.inMemory(), nil, manual)
 			first, state := ask(t, session, "hello")
-			r.auth.AgeLinks("alice", age)
-			old, err := r.auth.AgeState(state, age)
-			if err != nil {
-				t.Fatal(err)
-			}
-			result, err := reply(t, session, "hello", old, "accept")
+			r.Clock.Advance(age)
+			result, err := reply(t, session, "hello", state, "accept")
 			second, state := asked(t, result, err)
 			if second == first {
 				t.Fatal("the person is given the link that has ended")

@@ -24,14 +24,12 @@ func (c *call) await(ctx context.Context) error {
 	defer beat.Stop()
 	for beats := 1; ; beats++ {
 		select {
-		case <-f.done:
+		case <-f.done: // with Close, too
 			return nil
 		case <-limit.C:
 			return nil
 		case <-beat.C:
 			c.signal(ctx, beats)
-		case <-c.auth.ctx.Done():
-			return errClosed
 		case <-ctx.Done():
 			return ctx.Err()
 		}
