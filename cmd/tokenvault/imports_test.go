@@ -52,6 +52,9 @@ func layers() map[string]mayImport {
 		"cmd/mailchimp-mcp":               everything,
 		"cmd/tokenvault/internal/config":  {own: append([]string{"vault/access", "vault/claims", "vault/certs", "vault/login", "gateway/brand", "cmd/tokenvault/internal/nearest"}, engine...)},
 		"cmd/tokenvault/internal/nearest": {},
+
+		"cmd/mailchimp-mcp/internal/marketing": {own: []string{"vault/secret"}},
+		"cmd/mailchimp-mcp/internal/tools":     {own: []string{"cmd/mailchimp-mcp/internal/marketing", "vault/client/mcpauth", "vault/client", "vault/secret", "vault/certs", api}, grpc: true},
 	}
 }
 

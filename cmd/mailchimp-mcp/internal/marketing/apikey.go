@@ -1,0 +1,79 @@
+package marketing
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// dataCenter is what the data centre of an account is called. A crafted one would have
+// the key sent to another host.
+var dataCenter = regexp.MustCompile(`^[a-z]+[0-9]+$`)
+
+// NewWithAPIKey returns a client with a key of Mailchimp's (0123456789abcdef-us6). It
+// sends the key to https://{dc}.api.mailchimp.com/3.0, where dc is what comes after the
+// key's last dash, and nowhere else. baseURL is another place, for tests: https, or http
+// on this machine; empty: none.
+func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
+	at := strings.LastIndex(key.Reveal(), "-")
+	if at < 1 || !dataCenter.MatchString(key.Reveal()[at+1:]) {
+		return nil, errors.New("this is no API key of Mailchimp's: they end in a dash and the data centre, such as -us6")
+	}
+	if baseURL == "" {
+		baseURL = "https://" + key.Reveal()[at+1:] + ".api.mailchimp.com/3.0"
+	}
+	base, err := url.Parse(baseURL)
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, errors.New("the API's base URL is not of the form https://us6.api.mailchimp.com/3.0")
+	}
+	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
+		return nil, fmt.Errorf("the API's base URL begins with %s: a key goes out over https only, except to this machine", base.Scheme)
+	}
+	pool := http.DefaultTransport.(*http.Transport).Clone()
+	pool.MaxIdleConnsPerHost = connections
+	return New(Config{
+		HTTP:    &http.Client{Transport: &keyTransport{key: key, base: base, pool: pool}},
+		Limiter: NewLimiter(),
+		Secrets: []secret.String{key},
+	})
+}
+
+// keyTransport adds the key to requests.
+type keyTransport struct {
+	key  secret.String
+	base *url.URL
+	pool http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *keyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "" || req.URL.Host != "" || req.URL.Opaque != "" {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, fmt.Errorf("the API key does not go to %s", req.URL.Host)
+	}
+	out := req.Clone(req.Context())
+	out.URL = t.base.JoinPath(req.URL.EscapedPath())
+	out.URL.RawQuery = req.URL.RawQuery
+	out.Host = ""
+	out.SetBasicAuth("tokenvault", t.key.Reveal())
+	resp, err := t.pool.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	resp.Request = req // without the key
+	return resp, nil
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
+}
