@@ -1,0 +1,82 @@
+package tools
+
+import (
+	"context"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
+)
+
+func (r *registry) addAudiences() {
+	add(r, tool{
+		name: "list_audiences", title: "List audiences",
+		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, and numbers of members.",
+	}, listAudiences)
+	add(r, tool{
+		name: "get_audience", title: "Get an audience",
+		description: "Returns one audience with its settings and statistics: members, unsubscribes, open and click rates (fractions), the last campaign.",
+	}, getAudience)
+	add(r, tool{
+		name: "list_merge_fields", title: "List merge fields",
+		description: "Lists the fields that members of an audience have, such as FNAME. Their tags are the keys of merge_fields in other tools.",
+	}, listMergeFields)
+}
+
+type listAudiencesInput struct {
+	paging
+	choice
+}
+
+func listAudiences(ctx context.Context, c *marketing.Client, in listAudiencesInput) (answer, error) {
+	path, err := marketing.NewPath("lists")
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, page: in.paging, as: "audiences", pick: selection{
+		container: "lists", id: []string{"id", "name"},
+		usual: []string{"date_created", "stats.member_count", "stats.unsubscribe_count", "stats.open_rate", "stats.click_rate"},
+	}}.get(ctx, c, in.Fields)
+}
+
+// audience is what all tools take that work in one.
+type audience struct {
+	AudienceID string `json:"audience_id" jsonschema:"The audience's ID, from list_audiences, such as a1b2c3d4e5." min:"1" max:"64"`
+}
+
+// within returns a path in the audience.
+func (a audience) within(parts ...string) (marketing.Path, error) {
+	return marketing.NewPath(append([]string{"lists", a.AudienceID}, parts...)...)
+}
+
+type getAudienceInput struct {
+	audience
+	choice
+}
+
+func getAudience(ctx context.Context, c *marketing.Client, in getAudienceInput) (answer, error) {
+	path, err := in.within()
+	if err != nil {
+		return nil, err
+	}
+	return selection{
+		id: []string{"id", "name"},
+		usual: []string{"date_created", "campaign_defaults", "permission_reminder", "double_optin", "list_rating", "stats.member_count", "stats.unsubscribe_count",
+			"stats.cleaned_count", "stats.campaign_count", "stats.campaign_last_sent", "stats.open_rate", "stats.click_rate", "stats.last_sub_date"},
+	}.one(ctx, c, path, in.Fields)
+}
+
+type listMergeFieldsInput struct {
+	audience
+	paging
+	choice
+}
+
+func listMergeFields(ctx context.Context, c *marketing.Client, in listMergeFieldsInput) (answer, error) {
+	path, err := in.within("merge-fields")
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, page: in.paging, pick: selection{
+		container: "merge_fields", id: []string{"tag", "name"},
+		usual: []string{"type", "required", "default_value", "options.choices"},
+	}}.get(ctx, c, in.Fields)
+}

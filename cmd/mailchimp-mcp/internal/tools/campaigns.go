@@ -1,0 +1,128 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
+)
+
+func (r *registry) addCampaigns() {
+	add(r, tool{
+		name: "list_campaigns", title: "List campaigns",
+		description: "Lists campaigns with their IDs, the newest first, with filters. Drafts have the status save. For how sent ones did, use list_reports.",
+	}, listCampaigns)
+	add(r, tool{
+		name: "search_campaigns", title: "Search campaigns",
+		description: "Finds campaigns by words of their title, subject line or content.",
+	}, searchCampaigns)
+	add(r, tool{
+		name: "get_campaign", title: "Get a campaign",
+		description: "Returns one campaign: status, whom it goes to, subject line and other settings, and in short how it did. Its text is in get_campaign_content.",
+	}, getCampaign)
+}
+
+type listCampaignsInput struct {
+	Status     string `json:"status,omitempty" jsonschema:"Only campaigns with this status: save is a draft, schedule is scheduled. Left out: all." enum:"save,paused,schedule,sending,sent"`
+	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only campaigns to this audience, from list_audiences." max:"64"`
+	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
+	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then: ISO 8601."`
+	SortBy     string `json:"sort_by,omitempty" jsonschema:"What to sort by." enum:"create_time,send_time" default:"create_time"`
+	Order      string `json:"order,omitempty" jsonschema:"The direction of sort_by: desc has the newest first." enum:"asc,desc" default:"desc"`
+	paging
+	choice
+}
+
+func listCampaigns(ctx context.Context, c *marketing.Client, in listCampaignsInput) (answer, error) {
+	path, err := marketing.NewPath("campaigns")
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"sort_field": {in.SortBy}, "sort_dir": {strings.ToUpper(in.Order)}}
+	if in.Status != "" {
+		query.Set("status", in.Status)
+	}
+	if in.AudienceID != "" {
+		query.Set("list_id", in.AudienceID)
+	}
+	err = errors.Join(
+		setInstant(query, "since_send_time", "sent_since", in.SentSince),
+		setInstant(query, "before_send_time", "sent_before", in.SentBefore))
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, query: query, page: in.paging, pick: campaignFields("campaigns")}.get(ctx, c, in.Fields)
+}
+
+// campaignFields are what lists of campaigns have.
+func campaignFields(container string) selection {
+	return selection{
+		container: container, id: []string{"id"},
+		usual: []string{"type", "status", "create_time", "send_time", "emails_sent", "settings.title", "settings.subject_line", "recipients.list_id", "recipients.list_name"},
+	}
+}
+
+type searchCampaignsInput struct {
+	Query string `json:"query" jsonschema:"Words to look for, such as summer sale." min:"1" max:"200"`
+	paging
+}
+
+func searchCampaigns(ctx context.Context, c *marketing.Client, in searchCampaignsInput) (answer, error) {
+	path, err := marketing.NewPath("search-campaigns")
+	if err != nil {
+		return nil, err
+	}
+	fields := []string{"total_items", "results.snippet"}
+	of := campaignFields("results.campaign")
+	for _, field := range append(of.id, of.usual...) {
+		fields = append(fields, of.container+"."+field)
+	}
+	got, err := c.Get(ctx, path, url.Values{"query": {in.Query}, "fields": {strings.Join(fields, ",")}})
+	if err != nil {
+		return nil, err
+	}
+	campaigns := []any{}
+	results, _ := got["results"].([]any)
+	for _, result := range results {
+		result, _ := result.(map[string]any)
+		campaign, _ := result["campaign"].(map[string]any)
+		if campaign == nil {
+			continue
+		}
+		if snippet, _ := result["snippet"].(string); snippet != "" {
+			campaign["snippet"] = snippet
+		}
+		campaigns = append(campaigns, campaign)
+	}
+	return in.cutOut("campaigns", campaigns), nil
+}
+
+// campaign is what all tools take that work on one.
+type campaign struct {
+	CampaignID string `json:"campaign_id" jsonschema:"The campaign's ID, from list_campaigns or search_campaigns, such as 5c0ffee5ab." min:"1" max:"64"`
+}
+
+func (c campaign) own(parts ...string) (marketing.Path, error) {
+	return marketing.NewPath(append([]string{"campaigns", c.CampaignID}, parts...)...)
+}
+
+type getCampaignInput struct {
+	campaign
+	choice
+}
+
+func getCampaign(ctx context.Context, c *marketing.Client, in getCampaignInput) (answer, error) {
+	path, err := in.own()
+	if err != nil {
+		return nil, err
+	}
+	return selection{
+		id: []string{"id"},
+		usual: []string{"type", "status", "create_time", "send_time", "emails_sent", "content_type", "archive_url",
+			"recipients.list_id", "recipients.list_name", "recipients.segment_text", "recipients.recipient_count",
+			"settings.title", "settings.subject_line", "settings.preview_text", "settings.from_name", "settings.reply_to",
+			"report_summary.opens", "report_summary.unique_opens", "report_summary.open_rate", "report_summary.clicks", "report_summary.subscriber_clicks", "report_summary.click_rate"},
+	}.one(ctx, c, path, in.Fields)
+}

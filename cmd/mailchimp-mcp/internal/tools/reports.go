@@ -1,0 +1,116 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
+)
+
+func (r *registry) addReports() {
+	add(r, tool{
+		name: "list_reports", title: "List reports",
+		description: "Lists how sent campaigns did, the numbers that matter of each: sent, opened, clicked (rates are fractions), unsubscribed, bounced.",
+	}, listReports)
+	add(r, tool{
+		name: "get_report", title: "Get a report",
+		description: "Returns how one sent campaign did, with more numbers than list_reports, also in comparison to the industry.",
+	}, getReport)
+	add(r, tool{
+		name: "get_report_details", title: "Get a report's details",
+		description: "Returns one part of a campaign's report, as a list: which links were clicked, who opened it, who unsubscribed and why, and so on.",
+	}, getReportDetails)
+}
+
+type listReportsInput struct {
+	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
+	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then: ISO 8601."`
+	paging
+	choice
+}
+
+func listReports(ctx context.Context, c *marketing.Client, in listReportsInput) (answer, error) {
+	path, err := marketing.NewPath("reports")
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{}
+	err = errors.Join(
+		setInstant(query, "since_send_time", "sent_since", in.SentSince),
+		setInstant(query, "before_send_time", "sent_before", in.SentBefore))
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, query: query, page: in.paging, pick: selection{
+		container: "reports", id: []string{"id", "campaign_title"},
+		usual: []string{"subject_line", "list_name", "send_time", "emails_sent", "opens.unique_opens", "opens.open_rate", "clicks.unique_subscriber_clicks", "clicks.click_rate",
+			"unsubscribed", "bounces.hard_bounces", "bounces.soft_bounces"},
+	}}.get(ctx, c, in.Fields)
+}
+
+type getReportInput struct {
+	campaign
+	choice
+}
+
+func getReport(ctx context.Context, c *marketing.Client, in getReportInput) (answer, error) {
+	path, err := marketing.NewPath("reports", in.CampaignID)
+	if err != nil {
+		return nil, err
+	}
+	return selection{
+		id: []string{"id", "campaign_title"},
+		usual: []string{"subject_line", "list_id", "list_name", "send_time", "emails_sent", "abuse_reports", "unsubscribed", "bounces", "forwards",
+			"opens", "clicks", "industry_stats.open_rate", "industry_stats.click_rate", "list_stats.open_rate", "list_stats.click_rate"},
+	}.one(ctx, c, path, in.Fields)
+}
+
+// detail is one part of a report, as the API has it.
+type detail struct {
+	path string
+	pick selection
+}
+
+// detailOf returns a part of reports by its name.
+func detailOf(name string) (detail, error) {
+	switch name {
+	case "clicks":
+		return detail{"click-details", selection{container: "urls_clicked", id: []string{"url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
+	case "opens":
+		return detail{"open-details", selection{container: "members", id: []string{"email_address"}, usual: []string{"opens_count", "contact_status"}}}, nil
+	case "unsubscribes":
+		return detail{"unsubscribed", selection{container: "unsubscribes", id: []string{"email_address"}, usual: []string{"timestamp", "reason"}}}, nil
+	case "recipients":
+		return detail{"sent-to", selection{container: "sent_to", id: []string{"email_address"}, usual: []string{"status", "open_count", "last_open"}}}, nil
+	case "email_activity":
+		return detail{"email-activity", selection{container: "emails", id: []string{"email_address"}, usual: []string{"activity"}}}, nil
+	case "domains":
+		return detail{"domain-performance", selection{container: "domains", id: []string{"domain"}, usual: []string{"emails_sent", "bounces", "opens", "clicks", "unsubs", "delivered"}}}, nil
+	case "locations":
+		return detail{"locations", selection{container: "locations", id: []string{"country_code", "region"}, usual: []string{"region_name", "opens"}}}, nil
+	case "abuse_reports":
+		return detail{"abuse-reports", selection{container: "abuse_reports", id: []string{"email_address"}, usual: []string{"date"}}}, nil
+	}
+	return detail{}, fmt.Errorf("detail: there is no %q", name)
+}
+
+type getReportDetailsInput struct {
+	campaign
+	Detail string `json:"detail" jsonschema:"Which part: clicks is by link, opens, unsubscribes, recipients and email_activity are by person, domains is by e-mail provider, locations is by country and region." enum:"clicks,opens,unsubscribes,recipients,email_activity,domains,locations,abuse_reports"`
+	paging
+	choice
+}
+
+func getReportDetails(ctx context.Context, c *marketing.Client, in getReportDetailsInput) (answer, error) {
+	part, err := detailOf(in.Detail)
+	if err != nil {
+		return nil, err
+	}
+	path, err := marketing.NewPath("reports", in.CampaignID, part.path)
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, page: in.paging, pick: part.pick}.get(ctx, c, in.Fields)
+}

@@ -1,0 +1,107 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
+)
+
+func (r *registry) addSending() {
+	add(r, tool{
+		name: "get_send_checklist", title: "Get a campaign's checklist",
+		description: "Returns whether a draft can be sent (is_ready), and what is missing (error) or worth a look (warning).",
+	}, getSendChecklist)
+	add(r, tool{
+		name: "send_test_email", title: "Send a test e-mail", effect: adds,
+		description: "Sends a draft as a test to a few addresses, at once. The audience gets nothing.",
+	}, sendTestEmail)
+	add(r, tool{
+		name: "schedule_campaign", title: "Schedule a campaign", effect: replaces,
+		description: "Has Mailchimp send a campaign to its whole audience or segment at a time, which needs a paid plan. Until then, unschedule_campaign takes it back; afterwards nothing does. " +
+			"Look at get_send_checklist first, and have the person agree to the recipients and the time. No tool sends at once.",
+	}, scheduleCampaign)
+	add(r, tool{
+		name: "unschedule_campaign", title: "Unschedule a campaign", effect: replaces,
+		description: "Takes back the schedule of a campaign that is not being sent yet. It becomes a draft again.",
+	}, unscheduleCampaign)
+}
+
+type getSendChecklistInput struct{ campaign }
+
+func getSendChecklist(ctx context.Context, c *marketing.Client, in getSendChecklistInput) (answer, error) {
+	path, err := in.own("send-checklist")
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.Get(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return some(got, "is_ready", "items"), nil
+}
+
+type sendTestEmailInput struct {
+	campaign
+	EmailAddresses []string `json:"email_addresses" jsonschema:"Who gets the test, such as [\"urist@example.com\"]." min:"1" max:"10"`
+	Format         string   `json:"format,omitempty" jsonschema:"What to send." enum:"html,plaintext" default:"html"`
+}
+
+func sendTestEmail(ctx context.Context, c *marketing.Client, in sendTestEmailInput) (answer, error) {
+	path, err := in.own("actions", "test")
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range in.EmailAddresses {
+		if _, err := marketing.SubscriberHash(address); err != nil {
+			return nil, err
+		}
+	}
+	body := map[string]any{"test_emails": in.EmailAddresses, "send_type": in.Format}
+	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path, Body: body}); err != nil {
+		return nil, err
+	}
+	return answer{"campaign_id": in.CampaignID, "sent_to": texts(in.EmailAddresses)}, nil
+}
+
+// step is how exact a schedule can be.
+const step = 15 * time.Minute
+
+type scheduleCampaignInput struct {
+	campaign
+	ScheduleTime string `json:"schedule_time" jsonschema:"When to send: ISO 8601 with a zone, in the future, at a full quarter of an hour, such as 2026-07-01T09:30:00Z or 2026-07-01T11:30:00+02:00." min:"16" max:"30"`
+}
+
+func scheduleCampaign(ctx context.Context, c *marketing.Client, in scheduleCampaignInput) (answer, error) {
+	path, err := in.own("actions", "schedule")
+	if err != nil {
+		return nil, err
+	}
+	at, err := instant("schedule_time", in.ScheduleTime)
+	if err != nil {
+		return nil, err
+	}
+	if !at.Equal(at.Truncate(step)) {
+		return nil, errors.New("schedule_time: Mailchimp sends at full quarters of an hour, with :00, :15, :30 or :45")
+	}
+	body := map[string]any{"schedule_time": at.Format(isoTime)}
+	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path, Body: body}); err != nil {
+		return nil, err
+	}
+	return answer{"campaign_id": in.CampaignID, "status": "schedule", "schedule_time": at.Format(time.RFC3339)}, nil
+}
+
+type unscheduleCampaignInput struct{ campaign }
+
+func unscheduleCampaign(ctx context.Context, c *marketing.Client, in unscheduleCampaignInput) (answer, error) {
+	path, err := in.own("actions", "unschedule")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path}); err != nil {
+		return nil, err
+	}
+	return answer{"campaign_id": in.CampaignID, "status": "save"}, nil
+}
