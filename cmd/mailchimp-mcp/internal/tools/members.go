@@ -45,7 +45,7 @@ type listMembersInput struct {
 	Status        string `json:"status,omitempty" jsonschema:"Only members with this status. Left out: all of them." enum:"subscribed,unsubscribed,cleaned,pending,transactional,archived"`
 	ChangedSince  string `json:"changed_since,omitempty" jsonschema:"Only members changed since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
 	ChangedBefore string `json:"changed_before,omitempty" jsonschema:"Only members changed before then: ISO 8601."`
-	VIPOnly       bool   `json:"vip_only,omitempty" jsonschema:"Only VIPs." default:"false"`
+	VIPOnly       bool   `json:"vip_only,omitempty" jsonschema:"Whether to list VIPs only." default:"false"`
 	SortBy        string `json:"sort_by,omitempty" jsonschema:"What to sort by: when they joined (timestamp_opt), signed up, or were changed. Left out: Mailchimp's own order." enum:"timestamp_opt,timestamp_signup,last_changed"`
 	Order         string `json:"order,omitempty" jsonschema:"The direction of sort_by: asc has the oldest first." enum:"asc,desc" default:"desc"`
 	paging

@@ -34,6 +34,7 @@ func Register(server *mcp.Server, c Config) {
 	if r.limiter == nil {
 		r.limiter = marketing.NewLimiter()
 	}
+	server.AddReceivingMiddleware(takeNull)
 	r.addAccount()
 	r.addAudiences()
 	r.addMembers()
