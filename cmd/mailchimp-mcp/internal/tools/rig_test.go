@@ -167,3 +167,11 @@ func (r *rig) campaign(status string) string {
 	r.t.Helper()
 	return text(r.t, r.call("list_campaigns", args{"status": status}), "campaigns.0.id")
 }
+
+// readyDraft makes a draft that could be sent.
+func (r *rig) readyDraft(audience string) string {
+	r.t.Helper()
+	id := text(r.t, r.call("create_campaign_draft", args{"audience_id": audience, "subject_line": "x"}), "campaign_id")
+	r.call("set_campaign_content", args{"campaign_id": id, "html": "<p>x</p>"})
+	return id
+}

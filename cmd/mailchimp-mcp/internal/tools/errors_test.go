@@ -1,0 +1,145 @@
+package tools_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
+)
+
+func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
+	r := writing(t)
+	id := r.audience()
+	member := func(address string) args { return args{"audience_id": id, "email_address": address} }
+	for name, tt := range map[string]struct {
+		tool string
+		args args
+		want []string
+	}{
+		"no such audience":            {"get_audience", args{"audience_id": "0000000000"}, []string{"404", "list_audiences", `"0000000000"`}},
+		"members of no such audience": {"list_members", args{"audience_id": "0000000000"}, []string{"404", "list_audiences"}},
+		"nobody there":                {"get_member", member("nobody@example.com"), []string{"404", "search_members"}},
+		"no such segment":             {"get_segment", args{"audience_id": id, "segment_id": 1}, []string{"404", "list_segments"}},
+		"no such campaign":            {"get_campaign", args{"campaign_id": "0000000000"}, []string{"404", "list_campaigns"}},
+		"no report":                   {"get_report", args{"campaign_id": "0000000000"}, []string{"404", "list_reports"}},
+		"draft for no audience":       {"create_campaign_draft", args{"audience_id": "0000000000", "subject_line": "x"}, []string{"404", "list_audiences"}},
+		"another endpoint":            {"get_campaign", args{"campaign_id": "../lists"}, []string{"no ID"}},
+		"another endpoint, escaped":   {"list_members", args{"audience_id": "a%2f..%2f"}, []string{"no ID"}},
+		"a query":                     {"get_audience", args{"audience_id": "x?fields=id"}, []string{"no ID"}},
+		"no address":                  {"get_member", member("Urist"), []string{"no e-mail address"}},
+		"a test to no address":        {"send_test_email", args{"campaign_id": "x", "email_addresses": []string{"Urist"}}, []string{"no e-mail address"}},
+		"a fake address":              {"add_or_update_member", args{"audience_id": id, "email_address": "a@b.invalid", "status_if_new": "subscribed"}, []string{"400", "fake"}},
+		"a wrong field":               {"add_or_update_member", args{"audience_id": id, "email_address": "a@example.com", "status_if_new": "subscribed", "merge_fields": args{"NONE": "x"}}, []string{"400"}},
+		"a vague time":                {"list_members", args{"audience_id": id, "changed_since": "last week"}, []string{"changed_since", "ISO 8601"}},
+		"a time without a zone":       {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:30:00"}, []string{"with a zone"}},
+		"not on the quarter":          {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:31:00Z"}, []string{"quarters of an hour"}},
+		"in the past":                 {"schedule_campaign", args{"campaign_id": r.readyDraft(id), "schedule_time": "2026-06-01T09:30:00Z"}, []string{"400", "past"}},
+		"too many":                    {"list_members", args{"audience_id": id, "count": 101}, []string{"count", "100"}},
+		"none":                        {"list_members", args{"audience_id": id, "count": 0}, []string{"count", "1"}},
+		"a negative offset":           {"list_members", args{"audience_id": id, "offset": -1}, []string{"offset"}},
+		"an unknown parameter":        {"list_members", args{"list_id": id}, []string{"list_id"}},
+		"nothing required":            {"list_members", nil, []string{"audience_id"}},
+		"an unknown status":           {"list_members", args{"audience_id": id, "status": "active"}, []string{"status", "subscribed"}},
+		"nothing to set":              {"set_campaign_content", args{"campaign_id": "x"}, []string{"html"}},
+		"no tags":                     {"update_member_tags", member("a@example.com"), []string{"tags to add"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{t: t, sandbox: r.sandbox, session: r.session}
+			r.fails(tt.tool, tt.args, tt.want...)
+		})
+	}
+}
+
+func TestAViewerIsToldThatTheRightIsMissing(t *testing.T) {
+	accounts := sandbox.DefaultAccounts()
+	accounts[0].ReadOnly = true
+	r := newRig(t, tools.Config{AllowWrites: true}, sandbox.Config{Accounts: accounts})
+	r.fails("create_segment", args{"audience_id": r.audience(), "name": "x", "email_addresses": []string{}}, "403", "role")
+}
+
+func TestFaultsOfMailchimpAreToldInWords(t *testing.T) {
+	for name, tt := range map[string]struct {
+		tool  string
+		fault sandbox.Fault
+		want  []string
+	}{
+		"refused":            {"list_audiences", sandbox.Fault{Status: 401, Body: `{"title":"API Key Invalid"}`, ContentType: "application/problem+json"}, []string{"401", "API key"}},
+		"too much":           {"list_audiences", sandbox.Fault{Status: 429, RetryAfter: time.Minute}, []string{"429", "60 seconds"}},
+		"a page of HTML":     {"list_audiences", sandbox.Fault{Body: "<html>", ContentType: "text/html"}, []string{"no JSON"}},
+		"a change broke off": {"send_test_email", sandbox.Fault{DropAfter: true}, []string{"may have done it or not"}},
+		"a fault in between": {"send_test_email", sandbox.Fault{Status: 502}, []string{"502", "may have done it or not"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := writing(t)
+			r.sandbox.Fault(sandbox.API, tt.fault)
+			a := args{}
+			if tt.tool == "send_test_email" {
+				a = args{"campaign_id": "x", "email_addresses": []string{"a@example.com"}}
+			}
+			r.fails(tt.tool, a, tt.want...)
+		})
+	}
+}
+
+func TestArgumentsCanBeNull(t *testing.T) {
+	r := writing(t)
+	for _, arguments := range []any{nil, json.RawMessage("null"), json.RawMessage(" null "), json.RawMessage("{}")} {
+		result, err := r.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "list_audiences", Arguments: arguments})
+		if err != nil || result.IsError {
+			t.Errorf("got %v, %v for %s, want an answer", result, err, arguments)
+		}
+	}
+}
+
+func TestMailchimpIsNotAskedTooMuch(t *testing.T) {
+	r := writing(t)
+	reached := make(chan struct{}, 100)
+	full := make(chan struct{})
+	r.sandbox.Fault(sandbox.API, sandbox.Fault{Before: func(*http.Request) { reached <- struct{}{}; <-full }})
+	var calls sync.WaitGroup
+	for range 50 {
+		calls.Go(func() {
+			result, err := r.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "list_audiences"})
+			if err != nil || result.IsError {
+				t.Errorf("got %v, %v; want an answer", result, err)
+			}
+		})
+	}
+	for range 10 {
+		<-reached
+	}
+	close(full)
+	calls.Wait()
+	if peak, refused := r.sandbox.PeakConcurrency(sandbox.API), r.sandbox.LimitedRequests(sandbox.API); peak != 10 || refused != 0 {
+		t.Errorf("got %d requests at a time and %d refused, want 10 and none", peak, refused)
+	}
+}
+
+func TestTextThatHidesIsLeftOut(t *testing.T) {
+	r := writing(t)
+	id := r.audience()
+	hidden := "Urist\U000E0069\U000E0067\u202e!"
+	r.call("add_or_update_member", args{"audience_id": id, "email_address": "a@example.com", "status_if_new": "subscribed", "merge_fields": args{"FNAME": hidden}})
+	got := r.call("get_member", args{"audience_id": id, "email_address": "a@example.com"})
+	if name := text(t, got, "merge_fields.FNAME"); name != "Urist!" {
+		t.Errorf("got %q, want Urist!", name)
+	}
+}
+
+func TestLongTextIsCut(t *testing.T) {
+	r := writing(t)
+	id := r.audience()
+	made := r.call("create_campaign_draft", args{"audience_id": id, "subject_line": "x"})
+	r.call("set_campaign_content", args{"campaign_id": made["campaign_id"], "html": "<p>" + strings.Repeat("x", 60_000) + "</p>"})
+	got := r.call("get_campaign_content", args{"campaign_id": made["campaign_id"]})
+	if n := len(text(t, got, "plain_text")); n != 10_000 || got["is_cut"] != true {
+		t.Errorf("got %d characters (cut: %v), want 10,000 of them", n, got["is_cut"])
+	}
+}
