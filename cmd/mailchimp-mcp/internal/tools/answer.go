@@ -6,29 +6,35 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 const (
-	// maxAnswer is how much an answer may have, in bytes of JSON: some tens of thousands
-	// of tokens.
-	maxAnswer = 200_000
+	// maxAnswer is how much an answer may have, in bytes of JSON: about 25,000 tokens,
+	// which is as much as hosts usually show a model.
+	maxAnswer = 100_000
 	// maxText is how much of one text a model is shown, in characters. Content of
 	// campaigns has a limit of its own.
 	maxText = 2_000
 )
 
 // tidy makes an answer fit for a model: without links to the API's other places, and
-// without what people would not see.
-func tidy(a answer) (any, error) {
+// without what people would not see. The text is its JSON, in which HTML stays as it is:
+// the SDK's own would have six characters for each < of it.
+func tidy(a answer) (*mcp.CallToolResult, any, error) {
 	out := tidyValue(a)
-	data, err := json.Marshal(out)
-	if err != nil {
-		return nil, fmt.Errorf("write the answer: %w", err)
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(out); err != nil {
+		return nil, nil, fmt.Errorf("write the answer: %w", err)
 	}
-	if len(data) > maxAnswer {
-		return nil, fmt.Errorf("the answer would have %d kB, and may have %d: ask for fewer items (count), or for fewer fields", len(data)/1000, maxAnswer/1000)
+	if text.Len() > maxAnswer {
+		return nil, nil, fmt.Errorf("the answer would have %d kB, and may have %d: ask for fewer items (count), or for fewer fields", text.Len()/1000, maxAnswer/1000)
 	}
-	return out, nil
+	said := &mcp.TextContent{Text: strings.TrimSpace(text.String())}
+	return &mcp.CallToolResult{Content: []mcp.Content{said}}, out, nil
 }
 
 // content is a text that a tool has cut itself.

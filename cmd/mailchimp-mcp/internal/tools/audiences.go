@@ -9,11 +9,11 @@ import (
 func (r *registry) addAudiences() {
 	add(r, tool{
 		name: "list_audiences", title: "List audiences",
-		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, and numbers of members.",
+		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, and numbers of members. Rates are percentages, 0 to 100.",
 	}, listAudiences)
 	add(r, tool{
 		name: "get_audience", title: "Get an audience",
-		description: "Returns one audience with its settings and statistics: members, unsubscribes, open and click rates (fractions), the last campaign.",
+		description: "Returns one audience with its settings and statistics: members, unsubscribes, open and click rates (percentages, 0 to 100), the last campaign.",
 	}, getAudience)
 	add(r, tool{
 		name: "list_merge_fields", title: "List merge fields",

@@ -25,7 +25,7 @@ type getCampaignContentInput struct {
 	campaign
 	Format        string `json:"format,omitempty" jsonschema:"plain_text is what to read; html is what to edit, and long." enum:"plain_text,html" default:"plain_text"`
 	Start         int    `json:"start,omitempty" jsonschema:"Which character to begin with: next_start of the call before." min:"0" default:"0"`
-	MaxCharacters int    `json:"max_characters,omitempty" jsonschema:"How many characters to return." min:"100" max:"50000" default:"10000"`
+	MaxCharacters int    `json:"max_characters,omitempty" jsonschema:"How many characters to return." min:"100" max:"30000" default:"10000"`
 }
 
 func getCampaignContent(ctx context.Context, c *marketing.Client, in getCampaignContentInput) (answer, error) {

@@ -2,11 +2,15 @@ package tools_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // reading is a call of a tool that reads, and what its answer has.
@@ -180,4 +184,28 @@ func TestContentIsCutAndGoesOn(t *testing.T) {
 	if got.String() != whole {
 		t.Errorf("got %d bytes in parts, want the %d that were set", got.Len(), len(whole))
 	}
+}
+
+func TestHTMLAndNamesStayAsTheyAre(t *testing.T) {
+	r := writing(t)
+	id := r.campaign("save")
+	const html = `<p class="a">Moth & Daughters</p>`
+	r.call("set_campaign_content", args{"campaign_id": id, "html": html})
+	said, _ := r.send("get_campaign_content", args{"campaign_id": id, "format": "html"})
+	if want := `<p class=\"a\">Moth & Daughters</p>`; !strings.Contains(said, want) {
+		t.Errorf("got %s, want %s in it", said, want)
+	}
+}
+
+func TestAnAnswerThatIsTooLongIsNone(t *testing.T) {
+	const member = `{"email_address":"urist@example.com","full_name":"Urist McVankab","notes":"` + "0123456789012345678901234567890123456789" + `"}`
+	body := `{"members":[` + strings.Repeat(member+",", 1_000) + member + `],"total_items":1001}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+	defer server.Close()
+	account, err := marketing.NewWithAPIKey(secret.New(apiKey), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, session: dial(t, tools.Config{Account: account})}
+	r.fails("list_members", args{"audience_id": "a1b2c3d4e5"}, "fewer items", "fewer fields")
 }

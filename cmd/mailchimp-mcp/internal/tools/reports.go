@@ -16,7 +16,7 @@ func (r *registry) addReports() {
 	}, listReports)
 	add(r, tool{
 		name: "get_report", title: "Get a report",
-		description: "Returns how one sent campaign did, with more numbers than list_reports, also in comparison to the industry.",
+		description: "Returns how one sent campaign did, with more numbers than list_reports, also in comparison to the industry and to the audience's average. Rates are fractions, those of list_stats percentages.",
 	}, getReport)
 	add(r, tool{
 		name: "get_report_details", title: "Get a report's details",
@@ -85,7 +85,7 @@ func detailOf(name string) (detail, error) {
 	case "recipients":
 		return detail{"sent-to", selection{container: "sent_to", id: []string{"email_address"}, usual: []string{"status", "open_count", "last_open"}}}, nil
 	case "email_activity":
-		return detail{"email-activity", selection{container: "emails", id: []string{"email_address"}, usual: []string{"activity"}}}, nil
+		return detail{"email-activity", selection{container: "emails", id: []string{"email_address"}, usual: []string{"activity.action", "activity.timestamp", "activity.url"}}}, nil
 	case "domains":
 		return detail{"domain-performance", selection{container: "domains", id: []string{"domain"}, usual: []string{"emails_sent", "bounces", "opens", "clicks", "unsubs", "delivered"}}}, nil
 	case "locations":

@@ -110,7 +110,7 @@ func (r *rig) fails(tool string, a args, words ...string) {
 	r.t.Helper()
 	text, isError := r.send(tool, a)
 	if !isError {
-		r.t.Errorf("%s %v: got %s, want an error with %q", tool, a, text, words)
+		r.t.Errorf("%s %v: got %.500s, want an error with %q", tool, a, text, words)
 		return
 	}
 	for _, word := range words {
