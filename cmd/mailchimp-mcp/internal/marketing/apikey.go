@@ -35,6 +35,9 @@ func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
 	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
 		return nil, fmt.Errorf("the API's base URL begins with %s: a key goes out over https only, except to this machine", base.Scheme)
 	}
+	if base.Path == "" {
+		base.Path = "/" // what JoinPath makes of none begins without a slash
+	}
 	pool := http.DefaultTransport.(*http.Transport).Clone()
 	pool.MaxIdleConnsPerHost = connections
 	return New(Config{

@@ -149,3 +149,22 @@ func TestAKeyIsSentAsBasicAndNotElsewhere(t *testing.T) {
 		t.Error("followed a redirect to another host")
 	}
 }
+
+func TestABaseURLNeedsNoPath(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/lists" && r.URL.Path != "/" {
+			t.Errorf("got a request of %s", r.URL)
+		}
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer server.Close()
+	c, err := marketing.NewWithAPIKey(secret.New(apiKey), server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []marketing.Path{pathOf(t, "lists"), {}} {
+		if _, err := c.Get(t.Context(), path, nil); err != nil {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
