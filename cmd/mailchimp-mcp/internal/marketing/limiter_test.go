@@ -3,9 +3,11 @@ package marketing_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
-	"net/http/httptest"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,98 +15,82 @@ import (
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 )
 
-// crowd is a server that counts how many requests are under way, and lets them wait
-// until as many are there as it wants.
+// crowd counts the requests that are under way. They stay until it opens.
 type crowd struct {
-	mu        sync.Mutex
-	now, most int
-	full      chan struct{} // closed when want are there
-	want      int
+	under atomic.Int32
+	most  atomic.Int32
+	open  chan struct{}
 }
 
-// ServeHTTP implements http.Handler.
-func (c *crowd) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	c.mu.Lock()
-	c.now++
-	c.most = max(c.most, c.now)
-	if c.now == c.want && c.full != nil {
-		close(c.full)
-		c.want = -1
+func newCrowd() *crowd { return &crowd{open: make(chan struct{})} }
+
+// RoundTrip implements http.RoundTripper.
+func (c *crowd) RoundTrip(req *http.Request) (*http.Response, error) {
+	now := c.under.Add(1)
+	defer c.under.Add(-1)
+	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
 	}
-	c.mu.Unlock()
-	<-c.full
-	_, _ = w.Write([]byte("{}"))
-	c.mu.Lock()
-	c.now--
-	c.mu.Unlock()
+	select {
+	case <-c.open:
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}")), Request: req}, nil
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
 }
 
-// below sends host-less requests to a server.
-func below(server *httptest.Server) *http.Client {
-	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-		out := req.Clone(req.Context())
-		out.URL.Scheme, out.URL.Host = "http", server.Listener.Addr().String()
-		return server.Client().Transport.RoundTrip(out)
-	})}
+// call makes many calls at a time for an account, by several people.
+func (c *crowd) call(t *testing.T, calls *sync.WaitGroup, limiter *marketing.Limiter, account string) {
+	t.Helper()
+	for range 5 {
+		client, err := marketing.New(marketing.Config{HTTP: &http.Client{Transport: c}, Limiter: limiter, Account: account})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			calls.Go(func() {
+				if _, err := client.Get(t.Context(), pathOf(t, "lists"), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
 }
 
 func TestTenConnectionsAreUnderWayAtMost(t *testing.T) {
-	seen := &crowd{full: make(chan struct{}), want: 10}
-	server := httptest.NewServer(seen)
-	defer server.Close()
-	limiter := marketing.NewLimiter()
-	var calls sync.WaitGroup
-	for range 5 { // people of one account
-		c, err := marketing.New(marketing.Config{HTTP: below(server), Limiter: limiter, Account: "a"})
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		seen := newCrowd()
+		var calls sync.WaitGroup
+		seen.call(t, &calls, marketing.NewLimiter(), "a")
+		synctest.Wait()
+		if n := seen.under.Load(); n != 10 {
+			t.Errorf("got %d of 50 requests under way, want 10", n)
 		}
-		for range 10 {
-			calls.Go(func() {
-				if _, err := c.Get(t.Context(), pathOf(t, "lists"), nil); err != nil {
-					t.Error(err)
-				}
-			})
+		close(seen.open)
+		calls.Wait()
+		if most := seen.most.Load(); most != 10 {
+			t.Errorf("got %d requests at a time, want 10", most)
 		}
-	}
-	calls.Wait()
-	if seen.most != 10 {
-		t.Errorf("got %d requests at a time, want 10", seen.most)
-	}
+	})
 }
 
 func TestAccountsDoNotWaitForEachOther(t *testing.T) {
-	seen := &crowd{full: make(chan struct{}), want: 20} // more than one account has
-	server := httptest.NewServer(seen)
-	defer server.Close()
-	limiter := marketing.NewLimiter()
-	var calls sync.WaitGroup
-	for _, account := range []string{"a", "b"} {
-		c, err := marketing.New(marketing.Config{HTTP: below(server), Limiter: limiter, Account: account})
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		seen, limiter := newCrowd(), marketing.NewLimiter()
+		var calls sync.WaitGroup
+		seen.call(t, &calls, limiter, "a")
+		seen.call(t, &calls, limiter, "b")
+		synctest.Wait()
+		if n := seen.under.Load(); n != 20 {
+			t.Errorf("got %d requests under way, want 10 of each account", n)
 		}
-		for range 10 {
-			calls.Go(func() {
-				if _, err := c.Get(t.Context(), pathOf(t, "lists"), nil); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	calls.Wait()
+		close(seen.open)
+		calls.Wait()
+	})
 }
 
 func TestACallWaitsForAPlaceNoLongerThanItLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		leave := make(chan struct{})
-		hang := roundTripper(func(req *http.Request) (*http.Response, error) {
-			select {
-			case <-leave:
-			case <-req.Context().Done():
-			}
-			return nil, errors.New("gone")
-		})
+		hang := newCrowd()
 		c, err := marketing.New(marketing.Config{HTTP: &http.Client{Transport: hang}, Limiter: marketing.NewLimiter()})
 		if err != nil {
 			t.Fatal(err)
@@ -121,7 +107,7 @@ func TestACallWaitsForAPlaceNoLongerThanItLasts(t *testing.T) {
 			t.Errorf("got %v, want the end of the call", err)
 		}
 		wantWords(t, err, "10 connections")
-		close(leave)
+		close(hang.open)
 		calls.Wait()
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
@@ -138,8 +140,8 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 		}
 		next, more := got["next_offset"]
 		if !more {
-			if total := got["total_items"].(float64); int(total) != len(seen) || pages < 2 {
-				t.Errorf("got %d members in %d pages, want %v", len(seen), pages, total)
+			if total := int(got["total_items"].(float64)); total < 101 || total != len(seen) || pages != (total+99)/100 {
+				t.Errorf("got %d members in %d pages, want %d of 100 each", len(seen), pages, total)
 			}
 			return
 		}
@@ -197,15 +199,29 @@ func TestHTMLAndNamesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsTooLongIsNone(t *testing.T) {
-	const member = `{"email_address":"urist@example.com","full_name":"Urist McVankab","notes":"` + "0123456789012345678901234567890123456789" + `"}`
-	body := `{"members":[` + strings.Repeat(member+",", 1_000) + member + `],"total_items":1001}`
+// answering is a rig whose Mailchimp answers everything with this.
+func answering(t *testing.T, body string) *rig {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
-	defer server.Close()
+	t.Cleanup(server.Close)
 	account, err := marketing.NewWithAPIKey(secret.New(apiKey), server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, session: dial(t, tools.Config{Account: account})}
+	return &rig{t: t, session: dial(t, tools.Config{Account: account})}
+}
+
+func TestAnAnswerThatIsTooLongIsNone(t *testing.T) {
+	const member = `{"email_address":"urist@example.com","full_name":"Urist McVankab","notes":"` + "0123456789012345678901234567890123456789" + `"}`
+	r := answering(t, `{"members":[`+strings.Repeat(member+",", 1_000)+member+`],"total_items":1001}`)
 	r.fails("list_members", args{"audience_id": "a1b2c3d4e5"}, "fewer items", "fewer fields")
+}
+
+func TestAnswersAreTidy(t *testing.T) {
+	r := answering(t, `{"members":[{"_links":[1],"last_note":{"_links":[1],"note":"`+strings.Repeat("x", 3_000)+`"},"n":12345678901234567890}],"total_items":1,"_links":[1]}`)
+	said, _ := r.send("list_members", args{"audience_id": "a1b2c3d4e5", "fields": []string{"*"}})
+	want := `{"members":[{"last_note":{"note":"` + strings.Repeat("x", 2_000) + `… [cut: 2000 of 3000 characters]"},"n":12345678901234567890}],"total_items":1}`
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("the answer (-want +got):\n%s", diff)
+	}
 }
