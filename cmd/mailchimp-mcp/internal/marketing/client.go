@@ -189,7 +189,7 @@ func (c *Client) problem(r Request, resp *http.Response, body []byte) *Error {
 // decode reads an answer.
 func decode(data []byte) (map[string]any, error) {
 	if len(data) > maxBody {
-		return nil, fmt.Errorf("Mailchimp's answer has more than %d MiB: ask for fewer items (count), or for fewer fields", maxBody>>20)
+		return nil, fmt.Errorf("the answer of Mailchimp has more than %d MiB: ask for fewer items (count), or for fewer fields", maxBody>>20)
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
@@ -198,7 +198,7 @@ func decode(data []byte) (map[string]any, error) {
 	d.UseNumber()
 	var answer map[string]any
 	if err := d.Decode(&answer); err != nil {
-		return nil, errors.New("Mailchimp's answer is no JSON object: see that the API's base URL is right, and what stands between")
+		return nil, errors.New("the answer of Mailchimp is no JSON object: see that the API's base URL is right, and what stands between")
 	}
 	return answer, nil
 }

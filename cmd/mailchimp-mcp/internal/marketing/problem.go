@@ -15,7 +15,7 @@ import (
 // ErrRefused is the error where Mailchimp takes the credentials for nothing any more: it
 // has refused them twice, also for a request that everybody may make. It comes with an
 // [*Error].
-var ErrRefused = errors.New("Mailchimp refuses the credentials")
+var ErrRefused = errors.New("the credentials are refused by Mailchimp")
 
 // Error is what Mailchimp has answered where it has not done what was asked.
 type Error struct {
