@@ -22,6 +22,8 @@ type list struct {
 	pick  selection
 	as    string // what the answer calls it. Empty: as the API does
 	page  paging
+	// isWhole is a list that the API knows no pages of.
+	isWhole bool
 }
 
 // get asks for a page, and returns it with where the next one begins.
@@ -33,8 +35,10 @@ func (l list) get(ctx context.Context, c *marketing.Client, fields []string) (an
 	for name, values := range l.query {
 		query[name] = values
 	}
-	query.Set("count", strconv.Itoa(l.page.Count))
-	query.Set("offset", strconv.Itoa(l.page.Offset))
+	if !l.isWhole {
+		query.Set("count", strconv.Itoa(l.page.Count))
+		query.Set("offset", strconv.Itoa(l.page.Offset))
+	}
 	got, err := c.Get(ctx, l.path, query)
 	if err != nil {
 		return nil, err
@@ -43,6 +47,9 @@ func (l list) get(ctx context.Context, c *marketing.Client, fields []string) (an
 	as := l.as
 	if as == "" {
 		as = l.pick.container
+	}
+	if l.isWhole {
+		return l.page.cutOut(as, items), nil
 	}
 	return pageOf(as, items, l.page.Offset, number(got["total_items"])), nil
 }

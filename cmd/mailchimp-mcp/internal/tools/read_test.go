@@ -89,6 +89,9 @@ func readings() map[string]reading {
 		"unsubscribes":       {"get_report_details", ofCampaign("sent", args{"detail": "unsubscribes"}), []string{"unsubscribes"}, 3000},
 		"recipients":         {"get_report_details", ofCampaign("sent", args{"detail": "recipients"}), []string{"sent_to.0.email_address"}, 4000},
 		"activity":           {"get_report_details", ofCampaign("sent", args{"detail": "email_activity"}), []string{"emails.0.email_address"}, 8000},
+		"domains":            {"get_report_details", ofCampaign("sent", args{"detail": "domains"}), []string{"domains.0.domain", "domains.0.opens", "total_items"}, 1000},
+		"locations":          {"get_report_details", ofCampaign("sent", args{"detail": "locations"}), []string{"locations.0.country_code", "locations.0.region_name", "locations.0.opens"}, 1000},
+		"abuse":              {"get_report_details", ofCampaign("sent", args{"detail": "abuse_reports"}), []string{"abuse_reports", "total_items"}, 1000},
 	}
 }
 

@@ -69,29 +69,30 @@ func getReport(ctx context.Context, c *marketing.Client, in getReportInput) (ans
 
 // detail is one part of a report, as the API has it.
 type detail struct {
-	path string
-	pick selection
+	path    string
+	pick    selection
+	isWhole bool
 }
 
 // detailOf returns a part of reports by its name.
 func detailOf(name string) (detail, error) {
 	switch name {
 	case "clicks":
-		return detail{"click-details", selection{container: "urls_clicked", id: []string{"url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
+		return detail{path: "click-details", pick: selection{container: "urls_clicked", id: []string{"url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
 	case "opens":
-		return detail{"open-details", selection{container: "members", id: []string{"email_address"}, usual: []string{"opens_count", "contact_status"}}}, nil
+		return detail{path: "open-details", pick: selection{container: "members", id: []string{"email_address"}, usual: []string{"opens_count", "contact_status"}}}, nil
 	case "unsubscribes":
-		return detail{"unsubscribed", selection{container: "unsubscribes", id: []string{"email_address"}, usual: []string{"timestamp", "reason"}}}, nil
+		return detail{path: "unsubscribed", pick: selection{container: "unsubscribes", id: []string{"email_address"}, usual: []string{"timestamp", "reason"}}}, nil
 	case "recipients":
-		return detail{"sent-to", selection{container: "sent_to", id: []string{"email_address"}, usual: []string{"status", "open_count", "last_open"}}}, nil
+		return detail{path: "sent-to", pick: selection{container: "sent_to", id: []string{"email_address"}, usual: []string{"status", "open_count", "last_open"}}}, nil
 	case "email_activity":
-		return detail{"email-activity", selection{container: "emails", id: []string{"email_address"}, usual: []string{"activity.action", "activity.timestamp", "activity.url"}}}, nil
+		return detail{path: "email-activity", pick: selection{container: "emails", id: []string{"email_address"}, usual: []string{"activity.action", "activity.timestamp", "activity.url"}}}, nil
 	case "domains":
-		return detail{"domain-performance", selection{container: "domains", id: []string{"domain"}, usual: []string{"emails_sent", "bounces", "opens", "clicks", "unsubs", "delivered"}}}, nil
+		return detail{isWhole: true, path: "domain-performance", pick: selection{container: "domains", id: []string{"domain"}, usual: []string{"emails_sent", "bounces", "opens", "clicks", "unsubs", "delivered"}}}, nil
 	case "locations":
-		return detail{"locations", selection{container: "locations", id: []string{"country_code", "region"}, usual: []string{"region_name", "opens"}}}, nil
+		return detail{path: "locations", pick: selection{container: "locations", id: []string{"country_code", "region"}, usual: []string{"region_name", "opens"}}}, nil
 	case "abuse_reports":
-		return detail{"abuse-reports", selection{container: "abuse_reports", id: []string{"email_address"}, usual: []string{"date"}}}, nil
+		return detail{isWhole: true, path: "abuse-reports", pick: selection{container: "abuse_reports", id: []string{"email_address"}, usual: []string{"date"}}}, nil
 	}
 	return detail{}, fmt.Errorf("detail: there is no %q", name)
 }
@@ -112,5 +113,5 @@ func getReportDetails(ctx context.Context, c *marketing.Client, in getReportDeta
 	if err != nil {
 		return nil, err
 	}
-	return list{path: path, page: in.paging, pick: part.pick}.get(ctx, c, in.Fields)
+	return list{path: path, page: in.paging, pick: part.pick, isWhole: part.isWhole}.get(ctx, c, in.Fields)
 }
