@@ -128,11 +128,29 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 	if len(body) == 0 {
 		return nil, errors.New("name something to change")
 	}
+	if body["settings"] == nil {
+		if body["settings"], err = keptSettings(ctx, c, path); err != nil {
+			return nil, err
+		}
+	}
 	got, err := c.Do(ctx, marketing.Request{Method: http.MethodPatch, Path: path, Body: body})
 	if err != nil {
 		return nil, err
 	}
 	return campaignMade(got), nil
+}
+
+// keptSettings are settings that change nothing: the API's reference wants some in every
+// change of a campaign.
+func keptSettings(ctx context.Context, c *marketing.Client, path marketing.Path) (map[string]any, error) {
+	got, err := c.Get(ctx, path, url.Values{"fields": {"settings.title,settings.subject_line"}})
+	if err != nil {
+		return nil, err
+	}
+	if kept, _ := got["settings"].(map[string]any); kept != nil {
+		return kept, nil
+	}
+	return map[string]any{}, nil
 }
 
 type deleteCampaignDraftInput struct{ campaign }

@@ -12,7 +12,7 @@ import (
 func (r *registry) addTags() {
 	add(r, tool{
 		name: "list_tags", title: "List tags",
-		description: "Lists the tags of an audience, or those whose name begins with a text.",
+		description: "Lists the tags of an audience, or those whose name begins with a text. For the members with a tag, give its id to list_segment_members as segment_id.",
 	}, listTags)
 	add(r, tool{
 		name: "list_member_tags", title: "List a member's tags",

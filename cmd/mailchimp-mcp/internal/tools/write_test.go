@@ -113,6 +113,11 @@ func TestADraftGoesToASegment(t *testing.T) {
 	if at(t, got, "recipients.segment_opts.saved_segment_id") != segment {
 		t.Errorf("got %v, want the segment %v", got, segment)
 	}
+	other := at(t, r.call("list_audiences", nil), "audiences.1.id")
+	moved := r.call("update_campaign", args{"campaign_id": made["campaign_id"], "audience_id": other})
+	if at(t, moved, "recipients.list_id") != other || at(t, moved, "settings.subject_line") != "x" {
+		t.Errorf("got %v, want the same draft to %v", moved, other)
+	}
 	r.fails("update_campaign", args{"campaign_id": made["campaign_id"], "segment_id": segment}, "audience_id")
 	r.fails("update_campaign", args{"campaign_id": made["campaign_id"]}, "something to change")
 }
