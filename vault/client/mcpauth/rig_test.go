@@ -40,6 +40,8 @@ type rig struct {
 	calls   *counter // of the tool's own code
 	ended   chan struct{}
 	persons sync.WaitGroup
+	// seats are the connections that the provider has for an account.
+	seats chan struct{}
 
 	provider string
 }
@@ -82,7 +84,7 @@ func rigOn(t testing.TB, stack *vaulttest.Stack, c mcpauth.Config) *rig {
 	}
 	t.Cleanup(func() { _ = r.vault.Close() })
 	c.Vault, c.DisplayName, c.Provider = r.vault, "Mailchimp", cmp.Or(c.Provider, "mailchimp")
-	r.provider = c.Provider
+	r.provider, r.seats = c.Provider, make(chan struct{}, 10)
 	c.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	if c.Subject == nil {
 		c.Subject = mcpauth.Fixed("alice")
@@ -143,6 +145,8 @@ func (r *rig) ping(ctx context.Context, req *mcp.CallToolRequest, conn *mcpauth.
 	if err != nil {
 		return nil, out{}, err
 	}
+	r.seats <- struct{}{}
+	defer func() { <-r.seats }()
 	resp, err := conn.HTTPClient().Do(get)
 	if err != nil {
 		return nil, out{}, fmt.Errorf("ping: %w", err)
