@@ -1,0 +1,112 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenvault/tokenvault/vault/secret"
+)
+
+// VerifierConfig says which tokens of users a [Verifier] believes.
+type VerifierConfig struct {
+	// Issuer makes the tokens. Its URL is required.
+	Issuer Issuer
+	// Audience is whom they must be made out to. Required.
+	Audience string
+	// Claim is the one that holds the subject. Empty: sub. With email, the issuer
+	// has to say that the address is verified.
+	Claim string
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Verifier knows users by the tokens (JWTs) of one issuer that are made out to one
+// audience. It is safe for concurrent use.
+type Verifier struct {
+	issuers                 issuers
+	issuer, audience, claim string
+	known                   *recent[*User]
+}
+
+// User is whom a token names.
+type User struct {
+	Subject string
+	// Scopes are those of the token (RFC 8693, section 4.2), or of scp, where issuers
+	// put them that are older than the RFC. May be nil.
+	Scopes []string
+	// Expiry is when the token ends.
+	Expiry time.Time
+}
+
+// NewVerifier returns a verifier, which asks the issuer nothing yet.
+func NewVerifier(c VerifierConfig) (*Verifier, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	all, err := newIssuers([]Issuer{c.Issuer}, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	return newVerifier(all, c.Issuer.URL, c.Audience, c.Claim, c.Now)
+}
+
+func newVerifier(all issuers, issuer, audience, claim string, now func() time.Time) (*Verifier, error) {
+	if audience == "" || all[issuer] == nil {
+		return nil, errors.New("access: tokens of users need an audience, and an issuer that is there")
+	}
+	if claim == "" {
+		claim = "sub"
+	}
+	return &Verifier{issuers: all, issuer: issuer, audience: audience, claim: claim, known: newRecent[*User](now)}, nil
+}
+
+// Verify returns whom a token names. Nobody else may change that. The error is
+// [ErrSubjectToken] or [ErrUnavailable]. It may wait for the issuer, as long as ctx
+// lasts.
+func (v *Verifier) Verify(ctx context.Context, token secret.String) (*User, error) {
+	if user, ok := v.known.get(token); ok {
+		return user, nil
+	}
+	if !looksLikeJWT(token) {
+		return nil, fmt.Errorf("%w: it is no JWT", ErrSubjectToken)
+	}
+	verified, err := v.issuers.verify(ctx, token)
+	if errors.Is(err, ErrUnknown) {
+		return nil, fmt.Errorf("%w: %w", ErrSubjectToken, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if verified.Issuer != v.issuer || !slices.Contains(verified.Audience, v.audience) {
+		return nil, fmt.Errorf("%w: it is of issuer %q for audience %q", ErrSubjectToken, verified.Issuer, verified.Audience)
+	}
+	subject, err := verified.claims.Subject(v.claim)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSubjectToken, err)
+	}
+	user := &User{Subject: subject, Scopes: scopesOf(verified.claims), Expiry: verified.Expiry}
+	v.known.keep(token, user, verified.Expiry)
+	return user, nil
+}
+
+// scopesOf reads the scopes in the two claims and the two forms in which they come.
+func scopesOf(said map[string]any) []string {
+	var scopes []string
+	for _, name := range []string{"scope", "scp"} {
+		switch value := said[name].(type) {
+		case string:
+			scopes = append(scopes, strings.Fields(value)...)
+		case []any:
+			for _, one := range value {
+				if scope, ok := one.(string); ok {
+					scopes = append(scopes, scope)
+				}
+			}
+		}
+	}
+	return scopes
+}
