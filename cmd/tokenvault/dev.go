@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/keyring"
@@ -120,7 +121,7 @@ const (
 
 // run serves until ctx ends. ready is called once all listeners are open.
 func (d development) run(ctx context.Context, log *slog.Logger, ready func(token secret.String)) error {
-	harden(log)
+	harden.Process(log)
 	token, clientSecret, err := d.secrets()
 	if err != nil {
 		return err

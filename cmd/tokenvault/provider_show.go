@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
-	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/server"
 )

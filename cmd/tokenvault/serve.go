@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/server"
@@ -24,7 +25,7 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			harden(log)
+			harden.Process(log)
 			c, err := config.Load(path, config.System(server.RPCs()))
 			if err != nil {
 				return err

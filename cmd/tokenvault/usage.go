@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
+	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 )
 
 // What to say of command lines that cannot be run: what may have been meant, and

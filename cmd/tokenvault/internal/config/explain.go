@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
+	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
+	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 )
 
 // shape compares what is written with what the fields take, and notes every

@@ -1,6 +1,6 @@
 //go:build unix && !linux && !darwin
 
-package main
+package harden
 
 import "golang.org/x/sys/unix"
 

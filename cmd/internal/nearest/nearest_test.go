@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/nearest"
+	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 )
 
 func TestNamesOneSlipAwayAreFound(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package harden
 
 // closeProcess does nothing: there are no core dumps to forbid.
 func closeProcess() error { return nil }
