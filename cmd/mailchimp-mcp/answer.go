@@ -1,0 +1,80 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// writePatience is how long a client may take to read what is sent to it.
+const writePatience = 30 * time.Second
+
+// answers bounds how long each write takes. A bound for the whole answer, as
+// http.Server has, would end streams.
+func answers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := &answer{ResponseWriter: w, control: http.NewResponseController(w), hadToken: r.Header.Get("Authorization") != ""}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(a, r)
+		_ = a.control.SetWriteDeadline(time.Now().Add(writePatience)) // for what is still buffered
+	})
+}
+
+type answer struct {
+	http.ResponseWriter
+	control  *http.ResponseController
+	hadToken bool // in the request
+	began    bool
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if !a.began {
+		a.began = true
+		a.challenge(status)
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.began = true
+	defer a.bounded()()
+	return a.ResponseWriter.Write(b)
+}
+
+// FlushError is for http.ResponseController.
+func (a *answer) FlushError() error {
+	defer a.bounded()()
+	return a.control.Flush()
+}
+
+// bounded has what is written until end is called come to its end in time. Between
+// writes there is no bound: over HTTP/2 it would end the stream.
+func (a *answer) bounded() (end func()) {
+	_ = a.control.SetWriteDeadline(time.Now().Add(writePatience))
+	return func() { _ = a.control.SetWriteDeadline(time.Time{}) }
+}
+
+// challenge completes what the SDK says to requests without a token that will do: which
+// scheme it is, and what is wrong with the token (RFC 6750, section 3).
+func (a *answer) challenge(status int) {
+	said := a.Header().Get("WWW-Authenticate")
+	fault := ""
+	switch {
+	case status == http.StatusUnauthorized && a.hadToken:
+		fault = `error="invalid_token"`
+	case status == http.StatusForbidden && said != "":
+		fault = `error="insufficient_scope"`
+	case status != http.StatusUnauthorized:
+		return
+	}
+	params := strings.TrimPrefix(strings.TrimPrefix(said, "Bearer"), " ")
+	if params != "" && fault != "" {
+		fault += ", "
+	}
+	a.Header().Set("WWW-Authenticate", strings.TrimSpace("Bearer "+fault+params))
+}

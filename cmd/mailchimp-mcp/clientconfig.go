@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// keyPlace is where people write their API key, which is not printed.
+const keyPlace = "YOUR-API-KEY"
+
+const configHelp = `Prints what an MCP client needs to run this server for one person, in the form that most
+clients read (mcpServers), made of the flags and the environment that it is called with:
+
+  mailchimp-mcp config --vault 127.0.0.1:9090 --token-file .tokenvault/caller.token --subject alice
+
+There is no secret in it: the caller token stays in its file.`
+
+func newConfig() *cobra.Command {
+	var vault vaultFlags
+	var allowWrites bool
+	cmd := &cobra.Command{
+		Use:   "config [FLAGS]",
+		Short: "Print what to configure an MCP client with",
+		Long:  configHelp,
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			entry, err := clientEntry(&vault, allowWrites)
+			if err != nil {
+				return err
+			}
+			out := json.NewEncoder(cmd.OutOrStdout())
+			out.SetEscapeHTML(false)
+			out.SetIndent("", "  ")
+			if err := out.Encode(map[string]any{"mcpServers": map[string]any{"mailchimp": entry}}); err != nil {
+				return err
+			}
+			if vault.usesKey() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "Write the API key in place of "+keyPlace+": it is not printed.")
+			}
+			return nil
+		},
+	}
+	general := pflag.NewFlagSet("general", pflag.ContinueOnError)
+	general.BoolVar(&allowWrites, "allow-writes", false, "offer tools that change something at Mailchimp, too")
+	groupFlags(cmd, []flagGroup{{"Tools", general}, {"Whose account, and where the vault is", vault.flags()}})
+	return cmd
+}
+
+// entry is how MCP clients start a server over stdio.
+type entry struct {
+	Command string            `json:"command"`
+	Args    []string          `json:"args"`
+	Env     map[string]string `json:"env"`
+}
+
+// clientEntry returns an entry that works in whatever folder a client starts it.
+func clientEntry(f *vaultFlags, allowWrites bool) (*entry, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{Command: program, Args: []string{}, Env: map[string]string{}}
+	if allowWrites {
+		e.Args = append(e.Args, "--allow-writes")
+	}
+	if f.usesKey() {
+		e.Env["MAILCHIMP_API_KEY"] = keyPlace
+		e.add("MAILCHIMP_API_URL", f.apiURL)
+		return e, nil
+	}
+	switch {
+	case f.token != "":
+		return nil, errors.New("the token of TOKENVAULT_TOKEN would be in what is printed: write it to a file that only you can read, and name that with --token-file or TOKENVAULT_TOKEN_FILE in place of it")
+	case f.subject == "":
+		return nil, errors.New("nobody is named whose account it is: set --subject or TOKENVAULT_SUBJECT to the name that the vault has for the person")
+	}
+	e.add("TOKENVAULT_ADDR", f.vaultAddr())
+	e.add("TOKENVAULT_SUBJECT", f.subject)
+	if f.plaintext {
+		e.add("TOKENVAULT_PLAINTEXT", strconv.FormatBool(true))
+	}
+	if err := e.addFiles(f); err != nil {
+		return nil, err
+	}
+	if f.provider != "mailchimp" {
+		e.Args = append(e.Args, "--provider", f.provider)
+	}
+	if f.label != "" {
+		e.Args = append(e.Args, "--label", f.label)
+	}
+	if f.returnURL != "" {
+		e.Args = append(e.Args, "--return-url", f.returnURL)
+	}
+	return e, nil
+}
+
+// add adds a variable that has a value.
+func (e *entry) add(name, value string) {
+	if value != "" {
+		e.Env[name] = value
+	}
+}
+
+// addFiles adds the variables that name files, by their absolute paths.
+func (e *entry) addFiles(f *vaultFlags) error {
+	for _, file := range []struct{ variable, path string }{
+		{"TOKENVAULT_TOKEN_FILE", f.tokenFile}, {"TOKENVAULT_CA", f.ca}, {"TOKENVAULT_CERT", f.cert}, {"TOKENVAULT_CERT_KEY", f.key},
+	} {
+		if file.path == "" {
+			continue
+		}
+		path, err := filepath.Abs(file.path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%s: %w", file.variable, err)
+		}
+		e.add(file.variable, path)
+	}
+	return nil
+}

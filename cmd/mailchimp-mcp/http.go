@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tokenvault/tokenvault/vault/certs"
+	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
+	"github.com/tokenvault/tokenvault/vault/netlimit"
+)
+
+// Limits of one connection. How many there are is netlimit's.
+const (
+	headerPatience = 10 * time.Second
+	idlePatience   = 2 * time.Minute
+	stopPatience   = 10 * time.Second
+	maxHeader      = 16 << 10 // bytes
+)
+
+// runHTTP serves many people, or one, until ctx ends.
+func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
+	ctx, f := cmd.Context(), &o.http
+	if err := f.check(&o.vault); err != nil {
+		return err
+	}
+	keeper, err := f.openCerts(log)
+	if err != nil {
+		return err
+	}
+	lis, err := listen(ctx, f.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lis.Close() }() // again, where it was served
+	origin := f.origin(lis.Addr())
+	who, err := f.newSignIn(&o.vault, origin+mcpPath, log)
+	if err != nil {
+		return err
+	}
+	p := people{subject: who.subject, onThisMachine: who.one && isLoopbackURL(origin)}
+	if p.stateKey, err = f.readStateKey(); err != nil {
+		return err
+	}
+	config, end, err := openBackend(ctx, &o.vault, p, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	config.AllowWrites = o.allowWrites
+	server := newMCPServer(config, log)
+	server.AddReceivingMiddleware((&sessions{}).bound)
+	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	web := newHTTPServer(f.handler(stopping, server, who, origin, log), keeper, log)
+	log.Info("serving", slog.String("http", lis.Addr().String()), slog.String("mcp", origin+mcpPath), slog.Bool("tls", keeper != nil))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serve(ctx, web, lis, stop, log) })
+	if keeper != nil {
+		group.Go(func() error { return keeper.Run(ctx) })
+	}
+	err = group.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// openCerts opens the server's certificates. Nil: there are none.
+func (f *httpFlags) openCerts(log *slog.Logger) (*certs.Keeper, error) {
+	if f.cert == "" {
+		return nil, nil
+	}
+	keeper, err := certs.Open(certs.Files{Certificate: f.cert, Key: f.key}, log)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	return keeper, nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	lis, err := lc.Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("--http: the address %s is in use: stop what is using it, or choose another", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("--http: this user may not listen on %s: choose another address, such as one with a port above 1023", addr)
+	case err != nil:
+		return nil, fmt.Errorf("--http: %w: choose another address", err)
+	}
+	return lis, nil
+}
+
+func isLoopbackURL(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && isLoopback(u.Hostname())
+}
+
+// handler serves MCP to those who show who they are, and to everybody where they sign in.
+func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *signIn, origin string, log *slog.Logger) http.Handler {
+	protocol := mcpauth.HTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
+		Logger: protocolLog(log), SessionTimeout: sessionTimeout, MaxRequestBodyBytes: maxBody, PropagateRequestCancellation: true,
+		DisableLocalhostProtection: true, // which knows no public URL: fromBrowsers does
+	})
+	options := &auth.RequireBearerTokenOptions{Scopes: f.scopes, AllowMissingExpiration: who.one}
+	mux := http.NewServeMux()
+	if f.issuer != "" {
+		options.ResourceMetadataURL = origin + metadataPath + mcpPath
+		f.handleMetadata(mux, origin+mcpPath)
+	}
+	known := auth.RequireBearerToken(who.verify, options)(forKnown(streams(stopping, protocol)))
+	mux.Handle(mcpPath, fromBrowsers(origin, known))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	return answers(mux)
+}
+
+func newHTTPServer(handler http.Handler, keeper *certs.Keeper, log *slog.Logger) *http.Server {
+	var config *tls.Config
+	if keeper != nil {
+		config = keeper.ServerConfig("h2", "http/1.1")
+	}
+	return &http.Server{
+		Handler: handler, TLSConfig: config, ConnContext: withConnection,
+		ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// serve serves until ctx ends or lis fails. Then it ends the streams that wait for
+// messages, and gives requests under way a while.
+func serve(ctx context.Context, s *http.Server, lis net.Listener, endStreams func(), log *slog.Logger) error {
+	lis = netlimit.Listen(lis, netlimit.Bound(), netlimit.Allowance{})
+	failed := make(chan error, 1)
+	go func() {
+		if s.TLSConfig != nil {
+			failed <- s.ServeTLS(lis, "", "")
+			return
+		}
+		failed <- s.Serve(lis)
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	endStreams()
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	if err := s.Shutdown(patience); err != nil {
+		log.Warn("requests were still under way at the end, and were cut off", slog.Any("cause", errors.Join(err, s.Close())))
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
+)
+
+// TestOverStdioACallConnectsAndGoesOn is the whole thing: a person without an account is
+// asked to connect one, and gets the answer of the call that they began with.
+func TestOverStdioACallConnectsAndGoesOn(t *testing.T) {
+	for _, binding := range []vault.Binding{vault.BindingLink, vault.BindingConfirm} {
+		for _, revision := range revisions() {
+			t.Run(string(binding)+" "+revision, func(t *testing.T) {
+				s := vaulttest.New(t, vaulttest.Config{Binding: binding, ReturnURLs: []string{"http://127.0.0.1/*"}})
+				p := command(t, vaultEnv(s, "TOKENVAULT_SUBJECT=alice"))
+				alice := newPerson(t, s, vaulttest.Ada)
+				session := alice.connect(revision, &mcp.CommandTransport{Command: p.Cmd})
+				if names := toolNames(t, session); !names["get_account"] || !names["list_audiences"] || names["create_campaign_draft"] {
+					t.Errorf("the tools are %v, want those that read and no others", names)
+				}
+				wantAccount(t, session, vaulttest.Ada)
+				wantAccount(t, session, vaulttest.Ada)
+				if links := alice.links(); len(links) != 1 {
+					t.Errorf("the person was asked to open %q, want one link", links)
+				}
+				if err := session.Close(); err != nil {
+					t.Errorf("the process ends with %v", err)
+				}
+				if !p.ProcessState.Success() {
+					t.Errorf("the process ends with %v", p.ProcessState)
+				}
+				wantSilent(t, p.log.String(), secretsOf(t, s, "alice"))
+			})
+		}
+	}
+}
+
+func TestItSaysWhoItIs(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{})
+	session := newPerson(t, s, vaulttest.Ada).connect("2025-11-25", &mcp.CommandTransport{Command: command(t, vaultEnv(s), "--subject", "alice").Cmd})
+	said := session.InitializeResult()
+	if said.ServerInfo.Name != "mailchimp-mcp" || said.ServerInfo.Title != "Mailchimp" || said.ServerInfo.Version == "" {
+		t.Errorf("server info = %+v", said.ServerInfo)
+	}
+	if !strings.Contains(said.Instructions, "Mailchimp") {
+		t.Errorf("instructions = %q", said.Instructions)
+	}
+}
+
+func TestWritesAreOfferedWhereTheyAreAllowed(t *testing.T) {
+	s := vaulttest.New(t, vaulttest.Config{})
+	session := newPerson(t, s, vaulttest.Ada).connect("2026-07-28", &mcp.CommandTransport{Command: command(t, vaultEnv(s, "TOKENVAULT_SUBJECT=alice"), "--allow-writes").Cmd})
+	if names := toolNames(t, session); !names["get_account"] || !names["create_campaign_draft"] {
+		t.Errorf("the tools are %v, want those that write, too", names)
+	}
+}
+
+// rawStdio is a process whose input the test writes itself.
+func rawStdio(t *testing.T, s *vaulttest.Stack) (p *process, input io.WriteCloser, answers *output) {
+	t.Helper()
+	p, answers = command(t, vaultEnv(s, "TOKENVAULT_SUBJECT=alice")), &output{}
+	p.Stdout = answers
+	input, err := p.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start(t)
+	return p, input, answers
+}
+
+func TestOverStdioItEndsWithItsInput(t *testing.T) {
+	p, input, _ := rawStdio(t, vaulttest.New(t, vaulttest.Config{}))
+	if err := input.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.awaitEnd(); err != nil {
+		t.Errorf("it ends with %v:\n%s", err, p.log)
+	}
+}
+
+func TestOverStdioItEndsWhenItIsToldTo(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			p, input, answers := rawStdio(t, vaulttest.New(t, vaulttest.Config{}))
+			say(t, input, "initialize", map[string]any{"protocolVersion": "2025-11-25", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "client", "version": "1"}})
+			answers.await(t, `"serverInfo"`)
+			if err := p.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.awaitEnd(); err != nil {
+				t.Errorf("it ends with %v:\n%s", err, p.log)
+			}
+		})
+	}
+}
+
+// TestOverStdioNothingButTheProtocolIsOnStandardOutput guards clients, which take every
+// line for a message.
+func TestOverStdioNothingButTheProtocolIsOnStandardOutput(t *testing.T) {
+	p, input, answers := rawStdio(t, vaulttest.New(t, vaulttest.Config{}))
+	say(t, input, "initialize", map[string]any{"protocolVersion": "2025-11-25", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "client", "version": "1"}})
+	answers.await(t, `"serverInfo"`)
+	say(t, input, "tools/call", map[string]any{"name": "get_account", "arguments": map[string]any{}})
+	answers.await(t, `No Mailchimp account is connected`)
+	if err := input.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.awaitEnd(); err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(answers.String()) {
+		var message struct {
+			Version string `json:"jsonrpc"`
+		}
+		if err := json.Unmarshal([]byte(line), &message); err != nil || message.Version != "2.0" {
+			t.Errorf("standard output has the line %q", line)
+		}
+	}
+}
+
+// say writes a request.
+func say(t *testing.T, w io.Writer, method string, params any) {
+	t.Helper()
+	if err := json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": method, "method": method, "params": params}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mailchimp stands for the API, and knows one key.
+func mailchimp(t *testing.T, key string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != key {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"account_id": "31415926", "account_name": "Ada"}`)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/3.0"
+}
+
+const apiKey = "0123456789abcdef0123456789abcdef-us6"
+
+func TestAnAPIKeyWillDoWithoutAVault(t *testing.T) {
+	p := command(t, []string{"MAILCHIMP_API_KEY=" + apiKey, "MAILCHIMP_API_URL=" + mailchimp(t, apiKey)})
+	nobody := newPerson(t, nil, 0)
+	session := nobody.connect("2026-07-28", &mcp.CommandTransport{Command: p.Cmd})
+	wantAccount(t, session, vaulttest.Ada)
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	if links := nobody.links(); len(links) > 0 {
+		t.Errorf("somebody is asked to open %q", links)
+	}
+	wantSilent(t, p.log.String(), map[string]string{"API key": apiKey})
+}
