@@ -16,8 +16,8 @@ demo: ## Run the whole job by itself in the terminal.
 run: build ## Start a vault with a made-up provider that a browser can use.
 	@./bin/tokenvault dev
 
-build: ## Build the static binary bin/tokenvault.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/tokenvault ./cmd/tokenvault
+build: ## Build the static binaries bin/tokenvault and bin/mailchimp-mcp.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/tokenvault ./cmd/mailchimp-mcp
 
 test: browser ## Run the tests.
 	go test ./...
