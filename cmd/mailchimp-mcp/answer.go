@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ func answers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &answer{ResponseWriter: w, control: http.NewResponseController(w), hadToken: r.Header.Get("Authorization") != ""}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(a, r)
+		w.Header().Set("X-Accel-Buffering", "no") // nginx would keep what is streamed
+		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 		_ = a.control.SetWriteDeadline(time.Now().Add(writePatience)) // for what is still buffered
 	})
 }
@@ -25,6 +27,18 @@ type answer struct {
 	control  *http.ResponseController
 	hadToken bool // in the request
 	began    bool
+	// passing says that a fault of the server's is over soon.
+	passing bool
+}
+
+type answerKey struct{}
+
+// willPass says that a request fails for a reason that passes: the SDK knows one status
+// for all faults of a verifier.
+func willPass(r *http.Request) {
+	if a, ok := r.Context().Value(answerKey{}).(*answer); ok {
+		a.passing = true
+	}
 }
 
 // Unwrap is for http.ResponseController.
@@ -35,6 +49,10 @@ func (a *answer) WriteHeader(status int) {
 	if !a.began {
 		a.began = true
 		a.challenge(status)
+		if a.passing && status == http.StatusInternalServerError {
+			status = http.StatusServiceUnavailable
+			a.Header().Set("Retry-After", "10")
+		}
 	}
 	a.ResponseWriter.WriteHeader(status)
 }

@@ -100,8 +100,8 @@ func TestClientsFindWhereToSignIn(t *testing.T) {
 func TestAnIssuerThatCannotBeAskedIsNoReasonToSignInAgain(t *testing.T) {
 	s := newSite(t)
 	s.issuer.Answer(http.StatusServiceUnavailable)
-	if resp := post(t, s.endpoint, s.token("alice"), initialize); resp.StatusCode < 500 {
-		t.Errorf("status = %d, want one of the server's faults", resp.StatusCode)
+	if resp := post(t, s.endpoint, s.token("alice"), initialize); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("status = %d, Retry-After = %q; want 503 and a time", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	s.log.await(t, "see that the issuer can be reached")
 }

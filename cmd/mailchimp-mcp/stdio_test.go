@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -165,4 +166,58 @@ func TestAnAPIKeyWillDoWithoutAVault(t *testing.T) {
 		t.Errorf("somebody is asked to open %q", links)
 	}
 	wantSilent(t, p.log.String(), map[string]string{"API key": apiKey})
+}
+
+// TestOverStdioItEndsThoughACallWaits guards people who close their MCP client in place of
+// opening the link.
+func TestOverStdioItEndsThoughACallWaits(t *testing.T) {
+	p := command(t, vaultEnv(vaulttest.New(t, vaulttest.Config{}), "TOKENVAULT_SUBJECT=alice"))
+	input, err := p.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.start(t)
+	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept"}, nil // but nobody opens the link
+		},
+	})
+	calls := callsIn{input, make(chan struct{}, 10)}
+	session, err := client.Connect(t.Context(), &mcp.IOTransport{Reader: answers, Writer: calls}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := make(chan struct{})
+	go func() {
+		defer close(called)
+		_, _ = session.CallTool(t.Context(), &mcp.CallToolParams{Name: "get_account"}) // fails, since the server ends
+	}()
+	<-calls.written
+	<-calls.written // the one that waits
+	if err := input.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.awaitEnd(); err != nil {
+		t.Errorf("the process ends with %v:\n%s", err, p.log)
+	}
+	<-called
+}
+
+// callsIn tells of the calls that a client writes.
+type callsIn struct {
+	io.WriteCloser
+	written chan struct{}
+}
+
+func (c callsIn) Write(b []byte) (int, error) {
+	n, err := c.WriteCloser.Write(b)
+	if strings.Contains(string(b), `"tools/call"`) {
+		c.written <- struct{}{}
+	}
+	return n, err
 }
