@@ -123,7 +123,7 @@ func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *s
 	known := auth.RequireBearerToken(who.verify, options)((&requests{}).bounded(forKnown(streams(stopping, protocol))))
 	mux.Handle(mcpPath, fromBrowsers(origin, known))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	return answers(mux)
+	return answers(calm(log, mux))
 }
 
 func newHTTPServer(handler http.Handler, keeper *certs.Keeper, log *slog.Logger) *http.Server {

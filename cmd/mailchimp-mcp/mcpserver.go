@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
@@ -25,21 +23,6 @@ func newMCPServer(c tools.Config, log *slog.Logger) *mcp.Server {
 	tools.Register(server, c)
 	server.AddReceivingMiddleware(logged(log), recovering(log))
 	return server
-}
-
-// recovering has a fault of this program's end one request, and not those of everybody.
-func recovering(log *slog.Logger) mcp.Middleware {
-	return func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
-			defer func() {
-				if fault := recover(); fault != nil {
-					log.ErrorContext(ctx, "a request has failed for a fault of this program", slog.String("method", method), slog.Any("fault", fault), slog.String("stack", string(debug.Stack())))
-					result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the server has a fault, which is in its log"}
-				}
-			}()
-			return next(ctx, method, req)
-		}
-	}
 }
 
 // logged has each request in the log, for those who debug: neither what it asks nor what

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -30,12 +32,24 @@ func TestAFaultEndsOneRequest(t *testing.T) {
 	}
 	session := newPerson(t, nil, 0).connect("2026-07-28", theirs)
 	if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "faulty"}); err == nil || strings.Contains(err.Error(), "tulips") {
-		t.Errorf("the call says %v, want an error without what is in the log", err)
+		t.Errorf("the call says %v, want an error without the value", err)
 	}
 	if _, err := session.ListTools(t.Context(), nil); err != nil {
 		t.Errorf("the next request: %v", err)
 	}
-	if !strings.Contains(log.String(), "tulips") {
-		t.Errorf("the log has nothing of it:\n%s", log)
+	if said := log.String(); !strings.Contains(said, "panic with a string, at ") || strings.Contains(said, "tulips") {
+		t.Errorf("the log says\n%s\nwant where it was, and not the value, which may be a secret", said)
+	}
+}
+
+func TestAFaultBeforeMCPEndsOneRequest(t *testing.T) {
+	log := &output{}
+	s := httptest.NewServer(answers(calm(slog.New(slog.NewTextHandler(log, nil)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("tulips") }))))
+	defer s.Close()
+	if resp := post(t, s.URL, secret.String{}, "{}"); resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("status = %d, want 500", resp.StatusCode)
+	}
+	if said := log.String(); !strings.Contains(said, "panic with a string, at ") || strings.Contains(said, "tulips") {
+		t.Errorf("the log says\n%s", said)
 	}
 }
