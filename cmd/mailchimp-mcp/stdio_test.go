@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -43,6 +44,28 @@ func TestOverStdioACallConnectsAndGoesOn(t *testing.T) {
 				wantSilent(t, p.log.String(), secretsOf(t, s, "alice"))
 			})
 		}
+	}
+}
+
+// TestACallerNeedsNoMoreThanThis is what operators are told to allow.
+func TestACallerNeedsNoMoreThanThis(t *testing.T) {
+	token := access.GenerateToken()
+	s := vaulttest.New(t, vaulttest.Config{
+		Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"},
+		Rules: []access.Rule{{
+			Name: "mailchimp-mcp", Tenant: vault.DefaultTenant, Tokens: access.HashTokens(token),
+			RPCs:      []string{"GetCredentials", "Connect", "ConfirmConnection", "RefreshConnection", "WatchConnections"},
+			Providers: []string{"mailchimp"}, Subjects: []string{"*"},
+		}},
+	})
+	p := command(t, []string{"TOKENVAULT_ADDR=" + s.GRPCAddress, "TOKENVAULT_TOKEN=" + token.Reveal(), "TOKENVAULT_SUBJECT=alice"})
+	session := newPerson(t, s, vaulttest.Ada).connect("2026-07-28", &mcp.CommandTransport{Command: p.Cmd})
+	wantAccount(t, session, vaulttest.Ada)
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	if log := p.log.String(); strings.Contains(log, "CALLER_FORBIDDEN") || strings.Contains(log, "PermissionDenied") {
+		t.Errorf("the log says\n%s", log)
 	}
 }
 
