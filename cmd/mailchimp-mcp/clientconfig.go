@@ -26,10 +26,11 @@ func newConfig() *cobra.Command {
 	var vault vaultFlags
 	var allowWrites bool
 	cmd := &cobra.Command{
-		Use:   "config [FLAGS]",
-		Short: "Print what to configure an MCP client with",
-		Long:  configHelp,
-		Args:  noArguments,
+		Use:                   "config [FLAGS]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Print what to configure an MCP client with",
+		Long:                  configHelp,
+		Args:                  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			entry, err := clientEntry(&vault, allowWrites)
 			if err != nil {

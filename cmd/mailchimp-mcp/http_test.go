@@ -1,11 +1,15 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -222,6 +226,49 @@ func TestItEndsThoughStreamsAreOpen(t *testing.T) {
 	if log := s.log.String(); strings.Contains(log, "cut off") || !strings.Contains(log, "msg=stopped") {
 		t.Errorf("the log says\n%s", log)
 	}
+}
+
+// TestReplicasKnowEachOthersState has a call begin at one replica and go on at another, as
+// a load balancer would have it.
+func TestReplicasKnowEachOthersState(t *testing.T) {
+	stack, issuer := vaulttest.New(t, vaulttest.Config{}), vaulttest.NewIssuer(t, nil)
+	key := base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text()))
+	var replicas []string
+	for range 2 {
+		_, endpoint := startHTTP(t, vaultEnv(stack, "STATE_KEY="+key), "--issuer", issuer.URL, "--audience", "mcp", "--state-key", "env:STATE_KEY")
+		replicas = append(replicas, endpoint)
+	}
+	token := issuer.Token(map[string]any{"aud": "mcp", "sub": "alice"})
+	balancer := &balancing{RoundTripper: showing(token), hosts: [2]string{hostOf(t, replicas[0]), hostOf(t, replicas[1])}}
+	alice := newPerson(t, stack, vaulttest.Ada)
+	session := alice.connect("2026-07-28", &mcp.StreamableClientTransport{Endpoint: replicas[0], HTTPClient: &http.Client{Transport: balancer}, MaxRetries: -1})
+	wantAccount(t, session, vaulttest.Ada)
+	if links := alice.links(); len(links) != 1 {
+		t.Errorf("the person was asked to open %q, want one link", links)
+	}
+}
+
+func hostOf(t *testing.T, endpoint string) string {
+	t.Helper()
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+// balancing sends requests to each of two hosts in turn.
+type balancing struct {
+	http.RoundTripper
+	hosts [2]string
+	sent  atomic.Int64
+}
+
+func (b *balancing) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.URL.Host = b.hosts[b.sent.Add(1)%2]
+	req.Host = req.URL.Host
+	return b.RoundTripper.RoundTrip(req)
 }
 
 func TestOverTLS(t *testing.T) {

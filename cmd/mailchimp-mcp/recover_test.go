@@ -12,12 +12,13 @@ import (
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // TestAFaultEndsOneRequest guards everybody else: without it, the whole process ends.
 func TestAFaultEndsOneRequest(t *testing.T) {
-	account, err := marketing.NewWithAPIKey(secret.New(apiKey), "http://127.0.0.1:1/3.0")
+	account, err := marketing.NewWithAPIKey(secret.New(sandbox.DefaultAPIKey()), "http://127.0.0.1:1/3.0")
 	if err != nil {
 		t.Fatal(err)
 	}

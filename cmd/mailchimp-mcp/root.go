@@ -60,14 +60,15 @@ of their own choice:
 func newRoot() *cobra.Command {
 	o := &options{}
 	root := &cobra.Command{
-		Use:           "mailchimp-mcp [FLAGS]",
-		Short:         "An MCP server for Mailchimp",
-		Long:          rootHelp,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       version(),
-		Args:          noArguments,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+		Use:                   "mailchimp-mcp [FLAGS]",
+		DisableFlagsInUseLine: true,
+		Short:                 "An MCP server for Mailchimp",
+		Long:                  rootHelp,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		Version:               version(),
+		Args:                  noArguments,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)

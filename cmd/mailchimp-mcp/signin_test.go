@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
@@ -135,11 +136,11 @@ func TestOnePersonWithATokenOfTheirOwn(t *testing.T) {
 }
 
 func TestOneAccountWithATokenOfTheirOwn(t *testing.T) {
-	token := access.GenerateToken()
-	p, endpoint := startHTTP(t, []string{"MAILCHIMP_API_KEY=" + apiKey, "MAILCHIMP_API_URL=" + mailchimp(t, apiKey), "MCP_TOKEN=" + token.Reveal()}, "--bearer-token", "env:MCP_TOKEN")
-	wantAccount(t, newPerson(t, nil, 0).connect("2026-07-28", withToken(endpoint, token)), vaulttest.Ada)
+	s, token := vaulttest.New(t, vaulttest.Config{}), access.GenerateToken()
+	p, endpoint := startHTTP(t, keyEnv(s, "MCP_TOKEN="+token.Reveal()), "--bearer-token", "env:MCP_TOKEN")
+	wantAccount(t, newPerson(t, s, vaulttest.Grace).connect("2026-07-28", withToken(endpoint, token)), vaulttest.Ada)
 	if resp := post(t, endpoint, secret.String{}, initialize); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("nobody is answered with %d, want 401", resp.StatusCode)
 	}
-	wantSilent(t, p.log.String(), map[string]string{"API key": apiKey, "token of MCP": token.Reveal()})
+	wantSilent(t, p.log.String(), map[string]string{"API key": sandbox.DefaultAPIKey(), "token of MCP": token.Reveal()})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
@@ -160,26 +159,17 @@ func say(t *testing.T, w io.Writer, method string, params any) {
 	}
 }
 
-// mailchimp stands for the API, and knows one key.
-func mailchimp(t *testing.T, key string) string {
-	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, password, _ := r.BasicAuth(); password != key {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"account_id": "31415926", "account_name": "Ada"}`)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL + "/3.0"
+// keyEnv leads to an account of the sandbox's, without a vault.
+func keyEnv(s *vaulttest.Stack, more ...string) []string {
+	key := sandbox.DefaultAPIKey()
+	dataCenter := key[strings.LastIndex(key, "-")+1:]
+	return append([]string{"MAILCHIMP_API_KEY=" + key, "MAILCHIMP_API_URL=" + s.SandboxURL + "/mailchimp/" + dataCenter + "/3.0"}, more...)
 }
 
-const apiKey = "0123456789abcdef0123456789abcdef-us6"
-
 func TestAnAPIKeyWillDoWithoutAVault(t *testing.T) {
-	p := command(t, []string{"MAILCHIMP_API_KEY=" + apiKey, "MAILCHIMP_API_URL=" + mailchimp(t, apiKey)})
-	nobody := newPerson(t, nil, 0)
+	s := vaulttest.New(t, vaulttest.Config{})
+	p := command(t, keyEnv(s))
+	nobody := newPerson(t, s, vaulttest.Grace)
 	session := nobody.connect("2026-07-28", &mcp.CommandTransport{Command: p.Cmd})
 	wantAccount(t, session, vaulttest.Ada)
 	if err := session.Close(); err != nil {
@@ -188,7 +178,7 @@ func TestAnAPIKeyWillDoWithoutAVault(t *testing.T) {
 	if links := nobody.links(); len(links) > 0 {
 		t.Errorf("somebody is asked to open %q", links)
 	}
-	wantSilent(t, p.log.String(), map[string]string{"API key": apiKey})
+	wantSilent(t, p.log.String(), map[string]string{"API key": sandbox.DefaultAPIKey()})
 }
 
 // TestOverStdioItEndsThoughACallWaits guards people who close their MCP client in place of
