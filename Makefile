@@ -1,5 +1,5 @@
 # `make demo` shows what the product does, `make test` runs the tests. Both set
-# up all they need: Go modules, and for the tests a browser and axe-core.
+# up all they need: Go modules, and for the tests a browser and packages of Node.js.
 
 TOOL := go tool -modfile=.ci/tools/go.mod
 GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$$' | grep -v '\.pb\.gw\.go$$')
