@@ -44,6 +44,7 @@ func layers() map[string]mayImport {
 		"vault/client/mcpauth":           {own: []string{"vault/client", "vault/secret", "vault/certs", api}, grpc: true},
 		"vault/vaulttest":                everything,
 		"vault/vaulttest/browsertest":    everything,
+		"vault/vaulttest/nodetest":       everything,
 		"gateway":                        {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
 		"gateway/brand":                  {},
 		api:                              {grpc: true},
