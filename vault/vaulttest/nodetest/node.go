@@ -35,8 +35,10 @@ type Program struct {
 	Source string
 	// Files lie beside it, by their names.
 	Files map[string]string
-	// Flags are for Node.js itself, and Args for the program.
-	Flags, Args []string
+	// Preload is the name of one of Files that is run first. Empty: none.
+	Preload string
+	// Args are the program's.
+	Args []string
 	// Env is added to the environment, as NAME=VALUE.
 	Env []string
 }
@@ -90,7 +92,10 @@ func Start(t testing.TB, p Program) *Process {
 	for name, text := range p.Files {
 		write(t, dir, name, text)
 	}
-	args := append(append(append([]string{}, p.Flags...), path), p.Args...)
+	args := append([]string{path}, p.Args...)
+	if p.Preload != "" {
+		args = append([]string{"--import", filepath.Join(dir, p.Preload)}, args...)
+	}
 	process := &Process{t: t, name: p.Name, output: make(chan string), ended: make(chan struct{})}
 	process.cmd = exec.CommandContext(t.Context(), "node", args...)
 	process.cmd.Dir, process.cmd.Env, process.cmd.Stderr = root, append(os.Environ(), p.Env...), &process.stderr
