@@ -1,20 +1,49 @@
 package nodetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/browsertest"
+)
+
+// All the tests share a browser and the program mailchimp-mcp: to start the one and to
+// build the other takes longer than most of them.
+var (
+	chromium *browsertest.Chromium
+	binary   string
 )
 
 func TestMain(m *testing.M) {
-	if err := Check(); err != nil {
+	code, err := runTests(m)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		code = 1
 	}
-	os.Exit(m.Run())
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	if err := Check(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "nodetest")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if binary, err = buildServer(dir); err != nil {
+		return 1, err
+	}
+	if chromium, err = browsertest.Start(); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, chromium.Stop()) }()
+	return m.Run(), nil
 }
 
 // script returns a program of testdata, with all that is beside it there.
