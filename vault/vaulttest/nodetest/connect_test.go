@@ -21,7 +21,7 @@ func deployments() []deployment {
 	return []deployment{
 		{"stdio, binding confirm", func(t *testing.T) (*vaulttest.Stack, server) {
 			s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}})
-			return s, overStdio(s)
+			return s, overStdio(t, s)
 		}, "It is connected for alice, as Analytical Engines Ltd."},
 		{"HTTP, binding login", func(t *testing.T) (*vaulttest.Stack, server) {
 			issuer := vaulttest.NewIssuer(t, nil)
@@ -123,7 +123,7 @@ func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 			t.Fatalf("the client is told %s, want the end of the elicitation %s", describe(e), asked.ElicitationID)
 		}
 		c.call("list_audiences", nil)
-		wantLists(t, c.result())
+		wantLists(t, c.result()) // and nothing of its end: it may be told once more
 	})
 }
 
@@ -145,9 +145,9 @@ func TestAClientThatAsksNobodyGetsALinkForItsModel(t *testing.T) {
 
 func TestAPersonCanDecline(t *testing.T) {
 	t.Parallel()
-	for _, action := range []string{"decline", "cancel"} {
-		asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
-		forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
+	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
+	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
+		for _, action := range []string{"decline", "cancel"} {
 			c.call("list_audiences", nil)
 			if e := c.next(); e.Asked == nil {
 				t.Fatalf("the client prints %s, want what the person is asked", describe(e))
@@ -156,7 +156,7 @@ func TestAPersonCanDecline(t *testing.T) {
 			if got := c.result(); !got.IsError || got.Text == "" || strings.Contains(got.Text, u.s.GatewayURL) {
 				t.Errorf("after %s, the tool answers %+v, want an error without a link", action, got)
 			}
-			c.close()
-		})
-	}
+		}
+		c.close()
+	})
 }

@@ -50,18 +50,15 @@ func portOf(t *testing.T, address string) string {
 
 func TestMailchimpsOwnClientWorksWithWhatTheVaultGives(t *testing.T) {
 	t.Parallel()
-	s := vaulttest.New(t, vaulttest.Config{})
-	if status, body := s.Connect("alice", "mailchimp", vaulttest.Ada); status != http.StatusOK {
-		t.Fatalf("alice was not connected: %d %s", status, body)
-	}
+	s := connectedStack(t)
 	p := script(t, "mailchimp.mjs", append(at(s), serveMailchimp(t, s)...)...)
 	p.Preload = "reroute.mjs"
 	program := Start(t, p)
 	type answers struct {
-		Ping             map[string]string
-		Lists, Campaigns []string
-		Status           int
-		Title, Type      string
+		Ping        map[string]string
+		Names       []string
+		Status      int
+		Title, Type string
 	}
 	refused := answers{Status: http.StatusUnauthorized, Title: "API Key Invalid", Type: "application/problem+json"}
 	for _, row := range []struct {
@@ -69,8 +66,12 @@ func TestMailchimpsOwnClientWorksWithWhatTheVaultGives(t *testing.T) {
 		want answers
 	}{
 		{"ping", answers{Ping: map[string]string{"health_status": "Everything's Chimpy!"}}},
-		{"lists", answers{Lists: []string{"Analytical Engines Ltd news", "Friends of Analytical Engines Ltd"}}},
-		{"campaigns", answers{Campaigns: []string{"A small step"}}},
+		{"lists", answers{Names: []string{"Analytical Engines Ltd news", "Friends of Analytical Engines Ltd"}}},
+		{"members", answers{Names: []string{"Ada Allen", "Alan Babbage"}}},
+		{"the tags of somebody who was added", answers{Names: []string{"Pioneers"}}},
+		{"a search", answers{Names: []string{"kay.mcnulty@example.org"}}},
+		{"campaigns", answers{Names: []string{"Seventy years of bugs"}}},
+		{"a report", answers{Names: []string{"Seventy years of bugs"}}},
 		{"a wrong token", refused},
 		{"another data center", refused},
 	} {

@@ -62,8 +62,18 @@ type mcpError struct {
 }
 
 type inputRequired struct {
-	InputRequests map[string]json.RawMessage
+	InputRequests map[string]struct{ Params elicitation }
 	RequestState  string
+}
+
+// linkOf is the URL that a person is to open.
+func linkOf(t *testing.T, asked *inputRequired) string {
+	t.Helper()
+	for _, request := range asked.InputRequests {
+		return request.Params.URL
+	}
+	t.Fatal("nothing is asked")
+	return ""
 }
 
 // openClient starts a client and waits until it has connected.
@@ -125,10 +135,14 @@ func (c *mcpClient) tools() []listedTool {
 	return c.next().Tools
 }
 
-// result waits for a tool's answer.
+// result waits for a tool's answer. That an elicitation is complete may be told twice,
+// for clients that are slow to listen.
 func (c *mcpClient) result() result {
 	c.t.Helper()
 	e := c.next()
+	for e.Completed != "" {
+		e = c.next()
+	}
 	if e.Result == nil {
 		c.t.Fatalf("the client prints %s, want the tool's answer", describe(e))
 	}

@@ -3,6 +3,8 @@ package nodetest
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,24 +19,41 @@ func buildServer(dir string) (path string, err error) {
 	path = filepath.Join(dir, "mailchimp-mcp")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/tokenvault/tokenvault/cmd/mailchimp-mcp").CombinedOutput()
 	if err != nil {
-		return "", &buildError{string(out), err}
+		return "", fmt.Errorf("build mailchimp-mcp: %w\n%s", err, out)
 	}
 	return path, nil
 }
 
-type buildError struct {
-	output string
-	err    error
+// mailchimpMCP returns the path of the program. The go command does not know what is in
+// it, and would take the tests for unchanged where only the server has changed; it does
+// know which files a test has looked at.
+func mailchimpMCP(t *testing.T) string {
+	t.Helper()
+	root, err := findRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"cmd/mailchimp-mcp", "vault/client"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return binary
 }
-
-func (e *buildError) Error() string { return "build mailchimp-mcp: " + e.err.Error() + "\n" + e.output }
 
 // person is the subject of the tests.
 const person = "alice"
 
 // overStdio is a server that the client starts itself, for one person.
-func overStdio(s *vaulttest.Stack, flags ...string) server {
-	return server{Command: binary, Args: flags, Env: map[string]string{
+func overStdio(t *testing.T, s *vaulttest.Stack, flags ...string) server {
+	t.Helper()
+	return server{Command: mailchimpMCP(t), Args: flags, Env: map[string]string{
 		"TOKENVAULT_ADDR": s.GRPCAddress, "TOKENVAULT_TOKEN": s.Token.Reveal(), "TOKENVAULT_SUBJECT": person,
 	}}
 }
@@ -47,7 +66,7 @@ const audience = "mailchimp-mcp"
 func overHTTP(t *testing.T, s *vaulttest.Stack, issuer *vaulttest.Issuer, flags ...string) server {
 	t.Helper()
 	args := append([]string{"--http", "127.0.0.1:0", "--issuer", issuer.URL, "--audience", audience, "--log-format", "json"}, flags...)
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.CommandContext(t.Context(), mailchimpMCP(t), args...)
 	cmd.Env = append(os.Environ(), at(s)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {

@@ -6,8 +6,20 @@ const { oauth2, metadata } = await connect().call('GetCredentials', { subject: '
 
 mailchimp.setConfig({ accessToken: oauth2.accessToken, server: metadata.dc })
 print({ ping: await mailchimp.ping.get() })
-print({ lists: (await mailchimp.lists.getAllLists()).lists.map(list => list.name) })
-print({ campaigns: (await mailchimp.campaigns.list({ count: 1 })).campaigns.map(campaign => campaign.settings.subject_line) })
+const { lists } = await mailchimp.lists.getAllLists()
+print({ names: lists.map(list => list.name) })
+
+const list = lists[0].id
+const { members } = await mailchimp.lists.getListMembersInfo(list, { status: 'subscribed', count: 2 })
+print({ names: members.map(member => member.full_name) })
+const kay = await mailchimp.lists.addListMember(list, { email_address: 'kay.mcnulty@example.org', status: 'subscribed', merge_fields: { FNAME: 'Kay' } })
+await mailchimp.lists.updateListMemberTags(list, kay.id, { tags: [{ name: 'Pioneers', status: 'active' }] })
+print({ names: (await mailchimp.lists.getListMemberTags(list, kay.id)).tags.map(tag => tag.name) })
+print({ names: (await mailchimp.searchMembers.search('kay.mcnulty@example.org')).exact_matches.members.map(member => member.email_address) })
+
+const { campaigns } = await mailchimp.campaigns.list({ status: 'sent', sortField: 'send_time', sortDir: 'DESC', count: 1 })
+print({ names: campaigns.map(campaign => campaign.settings.subject_line) })
+print({ names: [(await mailchimp.reports.getCampaignReport(campaigns[0].id)).subject_line] })
 
 const refused = async (server, accessToken) => {
   mailchimp.setConfig({ accessToken, server })

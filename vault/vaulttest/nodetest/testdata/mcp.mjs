@@ -30,8 +30,8 @@ async function call({ manually, ...params }) {
   try {
     const answer = await client.callTool(params, ...(manually ? [{ allowInputRequired: true }] : []))
     if (answer.resultType === 'input_required') {
-      const { inputRequests, requestState } = answer
-      return { inputRequired: { inputRequests, requestState } }
+      const asking = Object.entries(answer.inputRequests).map(([key, { params }]) => [key, { params: asked(params) }])
+      return { inputRequired: { inputRequests: Object.fromEntries(asking), requestState: answer.requestState } }
     }
     const text = answer.content.filter(part => part.type === 'text').map(part => part.text).join('\n')
     return { result: { isError: answer.isError === true, text, structured: answer.structuredContent } }
