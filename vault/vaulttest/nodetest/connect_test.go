@@ -102,6 +102,25 @@ func TestAToolAsksThePersonToConnectAndGoesOn(t *testing.T) {
 	})
 }
 
+func TestAPersonIsAskedAnewWhereTheProviderRefusesTheToken(t *testing.T) {
+	t.Parallel()
+	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
+	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
+		for range 2 {
+			c.call("list_audiences", nil)
+			asked := c.next().Asked
+			if asked == nil {
+				t.Fatal("nobody is asked to connect")
+			}
+			c.answer("accept")
+			u.connect(asked.URL)
+			wantLists(t, c.result())
+			u.s.Sandbox.RevokeAll()
+		}
+		c.close()
+	})
+}
+
 // urlElicitationRequired is the code of the error of revision 2025-11-25.
 const urlElicitationRequired = -32042
 
