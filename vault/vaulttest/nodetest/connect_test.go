@@ -37,6 +37,7 @@ func kinds() map[string]kind {
 	return map[string]kind{
 		"2025-11-25, asks people": {SDK: 1, AsksPeople: true}, "2025-11-25": {SDK: 1},
 		"2026-07-28, asks people": {SDK: 2, AsksPeople: true}, "2026-07-28": {SDK: 2},
+		"2025-11-25 of the newer SDK, asks people": {SDK: 2, AsksPeople: true, Old: true},
 	}
 }
 
@@ -86,7 +87,7 @@ func wantLists(t *testing.T, got result) {
 
 func TestAToolAsksThePersonToConnectAndGoesOn(t *testing.T) {
 	t.Parallel()
-	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
+	asks := func(k kind) bool { return k.AsksPeople && k.revision() == newer }
 	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
 		c.call("list_audiences", nil)
 		asked := c.next().Asked
@@ -104,7 +105,7 @@ func TestAToolAsksThePersonToConnectAndGoesOn(t *testing.T) {
 
 func TestAPersonIsAskedAnewWhereTheProviderRefusesTheToken(t *testing.T) {
 	t.Parallel()
-	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
+	asks := func(k kind) bool { return k.AsksPeople && k.revision() == newer }
 	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
 		for range 2 {
 			c.call("list_audiences", nil)
@@ -126,7 +127,7 @@ const urlElicitationRequired = -32042
 
 func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 	t.Parallel()
-	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 1 }
+	asks := func(k kind) bool { return k.AsksPeople && k.revision() == older }
 	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
 		c.call("list_audiences", nil)
 		e := c.next()
@@ -164,7 +165,7 @@ func TestAClientThatAsksNobodyGetsALinkForItsModel(t *testing.T) {
 
 func TestAPersonCanDecline(t *testing.T) {
 	t.Parallel()
-	asks := func(k kind) bool { return k.AsksPeople && k.SDK == 2 }
+	asks := func(k kind) bool { return k.AsksPeople && k.revision() == newer }
 	forAll(t, asks, func(t *testing.T, u *user, c *mcpClient) {
 		for _, action := range []string{"decline", "cancel"} {
 			c.call("list_audiences", nil)

@@ -24,10 +24,23 @@ type kind struct {
 	SDK int `json:"sdk"`
 	// AsksPeople says that it can send people to a URL (elicitation).
 	AsksPeople bool `json:"asksPeople"`
+	// Old has version 2 speak as it does unless it is told to ask for the revision.
+	Old bool `json:"old"`
 }
 
+// Revisions of the protocol.
+const (
+	older = "2025-11-25"
+	newer = "2026-07-28"
+)
+
 // revision is that of the protocol which the client speaks.
-func (k kind) revision() string { return map[int]string{1: "2025-11-25", 2: "2026-07-28"}[k.SDK] }
+func (k kind) revision() string {
+	if k.SDK == 1 || k.Old {
+		return older
+	}
+	return newer
+}
 
 // event is what a client prints: one of these.
 type event struct {

@@ -37,8 +37,6 @@ type Program struct {
 	Files map[string]string
 	// Preload is the name of one of Files that is run first. Empty: none.
 	Preload string
-	// Args are the program's.
-	Args []string
 	// Env is added to the environment, as NAME=VALUE.
 	Env []string
 }
@@ -92,7 +90,7 @@ func Start(t testing.TB, p Program) *Process {
 	for name, text := range p.Files {
 		write(t, dir, name, text)
 	}
-	args := append([]string{path}, p.Args...)
+	args := []string{path}
 	if p.Preload != "" {
 		args = append([]string{"--import", filepath.Join(dir, p.Preload)}, args...)
 	}

@@ -11,7 +11,7 @@ const say = JSON.parse(process.env.MCP_CLIENT)
 const sdk = await import(say.sdk === 1 ? './sdk1.mjs' : './sdk2.mjs')
 
 const client = new sdk.Client({ name: 'nodetest', version: '1' }, {
-  ...sdk.options,
+  ...(say.old ? {} : sdk.newest),
   capabilities: say.asksPeople ? { elicitation: { url: {} } } : {},
 })
 client.onerror = err => console.error(err)

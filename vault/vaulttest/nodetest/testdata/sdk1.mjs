@@ -5,7 +5,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { ElicitationCompleteNotificationSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 
 export { Client, StdioClientTransport, StreamableHTTPClientTransport }
-export const options = {}
+export const newest = {}
 export const onElicit = (client, handler) => client.setRequestHandler(ElicitRequestSchema, handler)
 export const onComplete = (client, handler) => client.setNotificationHandler(ElicitationCompleteNotificationSchema, handler)
 
