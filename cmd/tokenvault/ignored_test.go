@@ -15,7 +15,7 @@ func TestSecretsMadeInACloneAreNotCommitted(t *testing.T) {
 		t.Skip("this is no clone: there is nothing that could be committed")
 	}
 	for _, path := range []string{
-		"master.key", "tokenvault.yaml", "vault.db", "vault.db.marker", "vault.db.new", "caller.token", "acme.secret", "audit.jsonl", "audit.jsonl.1",
+		"master.key", "tokenvault.yaml", "vault.db", "vault.db.marker", "vault.db.new", "caller.token", "mcp.json", "mcp.token", "acme.secret", "audit.jsonl", "audit.jsonl.1",
 		".tokenvault/tokenvault.yaml", "bin/tokenvault",
 	} {
 		cmd := exec.CommandContext(t.Context(), "git", "check-ignore", "--quiet", "--no-index", path)

@@ -21,9 +21,11 @@ import (
 )
 
 // TestFromADevelopmentVaultToAnMCPClient does what a newcomer does: starts a development
-// vault, runs the command that it prints, and gives an MCP client what that prints.
+// vault, runs the command that it prints, which is the README's, and gives an MCP client
+// what that prints, which is the README's too.
 func TestFromADevelopmentVaultToAnMCPClient(t *testing.T) {
-	bin, folder := t.TempDir(), t.TempDir()
+	folder := t.TempDir()
+	bin := filepath.Join(folder, "bin")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", ".", "../mailchimp-mcp").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -44,6 +46,7 @@ func TestFromADevelopmentVaultToAnMCPClient(t *testing.T) {
 	if err := json.Unmarshal(said, &config); err != nil {
 		t.Fatalf("%s prints %s: %v", command, said, err)
 	}
+	wantREADMEs(t, folder, command, string(said))
 	server := config.Servers["mailchimp"]
 	program := exec.CommandContext(t.Context(), server.Command, server.Args...)
 	program.Dir = t.TempDir() // clients start it anywhere
@@ -69,6 +72,23 @@ func TestFromADevelopmentVaultToAnMCPClient(t *testing.T) {
 	}
 	if err := session.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// wantREADMEs fails unless the README has the same command, and shows what it prints.
+func wantREADMEs(t *testing.T, folder, command, config string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	command = addr.ReplaceAllString(strings.ReplaceAll(command, folder+"/", ""), "127.0.0.1:9090")
+	config = addr.ReplaceAllString(strings.ReplaceAll(config, folder+"/", "/home/alice/tokenvault/"), "127.0.0.1:9090")
+	for _, block := range []string{"```sh\n" + command + " | tee mcp.json\n```\n", "```json\n" + config + "```\n"} {
+		if !strings.Contains(string(readme), block) {
+			t.Errorf("the README does not have\n%s", block)
+		}
 	}
 }
 

@@ -53,3 +53,26 @@ func TestTheREADMEsProgramRunsAsWritten(t *testing.T) {
 		t.Errorf("it prints %s, want alice's lists", out)
 	}
 }
+
+// TestTheREADMEsMCPServerIsTheExample holds what the README shows of one to the example
+// that it names.
+func TestTheREADMEsMCPServerIsTheExample(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../../vault/client/mcpauth/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readme), "```go\nconnections, ")
+	shown, _, found := strings.Cut(shown, "```")
+	if !found {
+		t.Fatal("the README shows nothing of an MCP server")
+	}
+	for line := range strings.Lines("connections, " + shown) {
+		if !strings.Contains(string(example), strings.TrimSpace(line)) {
+			t.Errorf("the example of mcpauth does not have %s", line)
+		}
+	}
+}
