@@ -2,39 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"log/slog"
-
-	"github.com/spf13/pflag"
 )
-
-// logFlags say what is logged, to standard error: standard output is the protocol's.
-type logFlags struct {
-	level  string
-	format string
-}
-
-func (f *logFlags) add(set *pflag.FlagSet) {
-	set.StringVar(&f.level, "log-level", "info", "least level to log: debug, info, warn or error")
-	set.StringVar(&f.format, "log-format", "text", "format of the log: text or json")
-}
-
-func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", f.level)
-	}
-	options := &slog.HandlerOptions{Level: level}
-	switch f.format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
-	default:
-		return nil, fmt.Errorf("--log-format %q: write text or json", f.format)
-	}
-}
 
 // protocolLog is for the SDK, which tells of each session and each step at the level
 // info: that is for those who debug.

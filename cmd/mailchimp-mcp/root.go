@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 )
 
@@ -28,7 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type options struct {
 	vault       vaultFlags
 	http        httpFlags
-	log         logFlags
+	log         cli.LogFlags // of standard error: standard output is the protocol's
 	allowWrites bool
 }
 
@@ -66,17 +67,17 @@ func newRoot() *cobra.Command {
 		Long:                  rootHelp,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
-		Version:               version(),
+		Version:               cli.Version("mailchimp-mcp"),
 		Args:                  noArguments,
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(badFlag)
+	root.SetFlagErrorFunc(cli.BadFlag)
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.CompletionOptions.DisableDefaultCmd = true
 	general := pflag.NewFlagSet("general", pflag.ContinueOnError)
 	general.BoolVar(&o.allowWrites, "allow-writes", false, "offer tools that change something at Mailchimp, too")
-	o.log.add(general)
+	o.log.Add(general, "info")
 	root.AddCommand(newConfig(), newVersion())
 	groupFlags(root, []flagGroup{
 		{"Tools and log", general},
@@ -89,7 +90,7 @@ func newRoot() *cobra.Command {
 
 // run serves until ctx ends or, over stdio, the client goes.
 func (o *options) run(cmd *cobra.Command) error {
-	log, err := o.log.logger(cmd.ErrOrStderr())
+	log, err := o.log.Logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

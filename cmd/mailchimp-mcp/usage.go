@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -26,19 +25,6 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("there is no command %q: did you mean %s %s?", args[0], cmd.CommandPath(), strings.Join(near, " or "))
 	}
 	return fmt.Errorf("%s takes no arguments, and %q is one: see `%[1]s --help`", cmd.CommandPath(), args[0])
-}
-
-// badFlag says where flags are explained, and which may have been meant.
-func badFlag(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest.Names(unknown.GetSpecifiedName(), names); len(near) > 0 {
-			return fmt.Errorf("%w: did you mean --%s? See `%s --help`", err, strings.Join(near, " or --"), cmd.CommandPath())
-		}
-	}
-	return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
 }
 
 // flagGroup are flags that belong together.

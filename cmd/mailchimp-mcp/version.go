@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 )
 
 func newVersion() *cobra.Command {
@@ -13,25 +15,10 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), cli.Version("mailchimp-mcp"))
 			return err
 		},
 	}
-}
-
-// version is what the Go toolchain has written into the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "mailchimp-mcp (unknown version)"
-	}
-	revision := ""
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
-			revision = " " + setting.Value[:12]
-		}
-	}
-	return fmt.Sprintf("mailchimp-mcp %s%s %s", info.Main.Version, revision, info.GoVersion)
 }
 
 // serverVersion is what MCP clients are told.

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault/access"
@@ -28,7 +29,7 @@ import (
 
 func newDev() *cobra.Command {
 	d := development{}
-	var logging logFlags
+	var logging cli.LogFlags
 	var faults []string
 	cmd := &cobra.Command{
 		Use:     "dev",
@@ -55,7 +56,7 @@ The provider acme has tokens that end and are refreshed. To see that happen, giv
 them a short life with --token-lifetime.`,
 		Args: noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := logging.logger(cmd.ErrOrStderr())
+			log, err := logging.Logger(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -72,7 +73,7 @@ them a short life with --token-lifetime.`,
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the made-up provider; may be given several times")
 	cmd.Flags().DurationVar(&d.tokenLifetime, "token-lifetime", time.Hour, "how long acme's access tokens live, in whole seconds")
 	cmd.Flags().DurationVar(&d.reuseGrace, "reuse-grace", 0, "how long acme's refresh tokens may be used again, as after a lost answer;\nafter it, that revokes the connection at acme (default: not at all)")
-	logging.add(cmd, "info")
+	logging.Add(cmd.Flags(), "info")
 	return cmd
 }
 

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 )
 
 // run executes a command line and returns the exit status.
@@ -36,12 +37,12 @@ gRPC and get a token that works now.
   tokenvault serve    run a vault`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version(),
+		Version:       cli.Version("tokenvault"),
 		Args:          subcommands,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(badFlag)
+	root.SetFlagErrorFunc(cli.BadFlag)
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddGroup(
@@ -56,31 +57,4 @@ gRPC and get a token that works now.
 		newAudit(), newConfig(), newProvider(), newKey(), newToken(), newVersion(),
 	)
 	return root
-}
-
-// logFlags are the flags of commands that run a vault.
-type logFlags struct {
-	level  string
-	format string
-}
-
-func (f *logFlags) add(cmd *cobra.Command, level string) {
-	cmd.Flags().StringVar(&f.level, "log-level", level, "least level to log: debug, info, warn or error")
-	cmd.Flags().StringVar(&f.format, "log-format", "text", "format of the log: text or json")
-}
-
-func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", f.level)
-	}
-	options := &slog.HandlerOptions{Level: level}
-	switch f.format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
-	default:
-		return nil, fmt.Errorf("--log-format %q: write text or json", f.format)
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/provider"
@@ -23,7 +24,7 @@ import (
 
 func newSandbox() *cobra.Command {
 	s := sandboxServer{}
-	var logging logFlags
+	var logging cli.LogFlags
 	var faults []string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -46,7 +47,7 @@ They can misbehave: ` + "`tokenvault dev --help`" + ` explains --fault.`,
 			"  tokenvault sandbox --provider hubspot",
 		Args: noArguments("--listen"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := logging.logger(cmd.ErrOrStderr())
+			log, err := logging.Logger(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -71,7 +72,7 @@ They can misbehave: ` + "`tokenvault dev --help`" + ` explains --fault.`,
 	cmd.Flags().DurationVar(&s.tokenLifetime, "token-lifetime", time.Hour, "how long the standard provider's access tokens live, in whole seconds")
 	cmd.Flags().DurationVar(&s.reuseGrace, "reuse-grace", 0, "how long its refresh tokens may be used again (default: not at all)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the endpoints as JSON")
-	logging.add(cmd, "info")
+	logging.Add(cmd.Flags(), "info")
 	return cmd
 }
 

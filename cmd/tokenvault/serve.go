@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
 	"github.com/tokenvault/tokenvault/vault"
@@ -13,7 +14,7 @@ import (
 
 func newServe() *cobra.Command {
 	var path string
-	var logging logFlags
+	var logging cli.LogFlags
 	cmd := &cobra.Command{
 		Use:     "serve [--config FILE]",
 		GroupID: "run",
@@ -21,7 +22,7 @@ func newServe() *cobra.Command {
 		Long:    serveHelp,
 		Args:    noArguments("--config"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := logging.logger(cmd.ErrOrStderr())
+			log, err := logging.Logger(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -34,7 +35,7 @@ func newServe() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "tokenvault.yaml", "the configuration `file`")
-	logging.add(cmd, "info")
+	logging.Add(cmd.Flags(), "info")
 	return cmd
 }
 

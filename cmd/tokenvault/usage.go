@@ -1,13 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/tokenvault/tokenvault/cmd/internal/nearest"
 )
@@ -70,32 +67,6 @@ func connectionArgs(cmd *cobra.Command, args []string) error {
 			cmd.CommandPath(), args[2], shellWord(args[2]))
 	}
 	return nil
-}
-
-// badFlag says where the flags of a command are explained.
-func badFlag(cmd *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest.Names(unknown.GetSpecifiedName(), names); len(near) > 0 {
-			return fmt.Errorf("%w: did you mean --%s? See `%s --help`", err, strings.Join(near, " or --"), cmd.CommandPath())
-		}
-	}
-	var value *pflag.InvalidValueError
-	if errors.As(err, &value) && value.GetFlag().Value.Type() == "duration" {
-		return badDuration(cmd, value)
-	}
-	return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
-}
-
-// badDuration says how durations are written, above all where only the unit lacks.
-func badDuration(cmd *cobra.Command, err *pflag.InvalidValueError) error {
-	flag, value := err.GetFlag().Name, err.GetValue()
-	if _, isNumber := strconv.Atoi(value); isNumber == nil {
-		return fmt.Errorf("--%s %s lacks a unit: write %[2]ss or %[2]sm", flag, value)
-	}
-	return fmt.Errorf("--%s %q is not a duration: write one such as 10s, 10m or 2h; see `%s --help`", flag, value, cmd.CommandPath())
 }
 
 // newHelp is cobra's help command, but for that it fails where there is no such

@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 )
 
 func newVersion() *cobra.Command {
@@ -14,23 +15,8 @@ func newVersion() *cobra.Command {
 		Short:   "Print the version",
 		Args:    noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), cli.Version("tokenvault"))
 			return err
 		},
 	}
-}
-
-// version is what the Go toolchain has written into the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "tokenvault (unknown version)"
-	}
-	revision := ""
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
-			revision = " " + setting.Value[:12]
-		}
-	}
-	return fmt.Sprintf("tokenvault %s%s %s", info.Main.Version, revision, info.GoVersion)
 }
