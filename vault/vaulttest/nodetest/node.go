@@ -8,7 +8,6 @@ package nodetest
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +16,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/tokenvault/tokenvault/vault/vaulttest"
 )
 
 // stepLimit ends the wait for a program that hangs. It says nothing of how quick
@@ -49,27 +49,9 @@ type Process struct {
 	cmd    *exec.Cmd
 	input  io.WriteCloser
 	output chan string // lines; closed at the end
-	stderr output
+	stderr vaulttest.Log
 	ended  chan struct{} // closed once err is set
 	err    error
-}
-
-// output is a buffer that a process writes to while a test may read it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // Start starts a program, which is killed if it still runs when the test ends.
