@@ -32,6 +32,9 @@ func (c *Client) AwaitWatch(ctx context.Context) error {
 	}
 }
 
+// URL is the return URL, with what nobody can guess.
+func (l *ReturnListener) URL() (string, error) { return l.returnURL() }
+
 // IsWatched reports whether the watch is up.
 func (c *Client) IsWatched() bool { return c.cache.isWatched() }
 

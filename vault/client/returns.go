@@ -112,7 +112,7 @@ func (l *ReturnListener) Begin(ctx context.Context, req *tokenvaultv1.ConnectReq
 	if req.GetReturnUrl() != "" || infoOf(err).GetReason() != "INVALID_RETURN_URL" {
 		return resp, err
 	}
-	if req.ReturnUrl, err = l.URL(); err != nil {
+	if req.ReturnUrl, err = l.returnURL(); err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	resp, err = l.client.vault.Connect(ctx, req)
@@ -129,9 +129,9 @@ func reworded(err error, text string) error {
 	return status.ErrorProto(st)
 }
 
-// URL is the return URL. Whoever knows it can confirm flows of the subject: it is for
-// the vault alone.
-func (l *ReturnListener) URL() (string, error) {
+// returnURL listens, and returns where. Whoever knows it can confirm flows of the
+// subject: it is for the vault alone.
+func (l *ReturnListener) returnURL() (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
