@@ -48,7 +48,10 @@ func TestWhoIsNotConnectedGetsALink(t *testing.T) {
 	}
 }
 
-func TestAConnectionIsAwaited(t *testing.T) {
+// forEachWatcher runs a test with a client that learns of changes by the watch, and with
+// one that may not watch, and asks.
+func forEachWatcher(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
 	for _, row := range []struct {
 		name    string
 		watches bool
@@ -64,19 +67,7 @@ func TestAConnectionIsAwaited(t *testing.T) {
 			if row.watches {
 				r.watched()
 			}
-			waiting, asked := make(chan error, 1), make(chan struct{}, 100)
-			r.rpcs.setHold(func(string, bool) { asked <- struct{}{} })
-			go func() { waiting <- r.c.WaitConnected(t.Context(), "alice", "acme") }()
-			r.await("the first question", asked)
-			r.connect("alice", "acme")
-			select {
-			case err := <-waiting:
-				if err != nil {
-					t.Error(err)
-				}
-			case <-time.After(patience / 3): // who has missed the news looks again after 30 s
-				t.Error("the connection is there, and nobody is told")
-			}
+			test(t, r)
 			if _, _, waiting := r.c.Kept(); waiting != 0 {
 				t.Errorf("%d names are still waited for", waiting)
 			}
@@ -84,59 +75,62 @@ func TestAConnectionIsAwaited(t *testing.T) {
 	}
 }
 
+// wantTold fails unless a wait ends well, by news: who has missed them looks again after
+// 30 s.
+func wantTold(t *testing.T, waiting <-chan error) {
+	t.Helper()
+	select {
+	case err := <-waiting:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience / 3):
+		t.Error("the connection is there, and nobody is told")
+	}
+}
+
+func TestAConnectionIsAwaited(t *testing.T) {
+	forEachWatcher(t, func(t *testing.T, r *rig) {
+		waiting, asked := make(chan error, 1), make(chan struct{}, 100)
+		r.rpcs.setHold(func(string, bool) { asked <- struct{}{} })
+		go func() { waiting <- r.c.WaitConnected(t.Context(), "alice", "acme") }()
+		r.await("the first question", asked)
+		r.connect("alice", "acme")
+		wantTold(t, waiting)
+	})
+}
+
 // TestAConnectionInPlaceOfARefusedOneIsAwaited: the vault takes for good what the provider
 // refuses.
 func TestAConnectionInPlaceOfARefusedOneIsAwaited(t *testing.T) {
-	for _, row := range []struct {
-		name    string
-		watches bool
-		rpcs    []string
-	}{
-		{"with a watch", true, []string{"*"}},
-		{"without", false, []string{"GetCredentials"}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			token := access.GenerateToken()
-			s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{rule(access.Rule{Tokens: access.HashTokens(token)}, row.rpcs...)}})
-			r := rigOn(t, s, client.WithToken(token.Reveal()))
-			if row.watches {
-				r.watched()
-			}
-			r.connect("alice", "acme")
-			refused, err := r.c.Credentials(t.Context(), "alice", "acme")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation+1); err != nil {
-				t.Errorf("in place of others: %v", err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := r.c.WaitReplaced(ctx, "alice", "acme", refused.Generation); !errors.Is(err, context.Canceled) {
-				t.Errorf("while they are the same: error = %v, want to wait until the context ends", err)
-			}
-			waiting := make(chan error, 1)
-			go func() { waiting <- r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation) }()
-			r.connect("alice", "acme")
-			select {
-			case err := <-waiting:
-				if err != nil {
-					t.Error(err)
-				}
-			case <-time.After(patience / 3): // who has missed the news looks again after 30 s
-				t.Error("there is another connection, and nobody is told")
-			}
-			fresh, err := r.c.Credentials(t.Context(), "alice", "acme")
-			if err != nil || fresh.Generation == refused.Generation {
-				t.Fatalf("then there are credentials of generation %d (%v), want others than %d", fresh.Generation, err, refused.Generation)
-			}
-			r.disconnect("alice", "acme")
-			wantReason(t, r.c.WaitReplaced(t.Context(), "alice", "acme", fresh.Generation), "NOT_CONNECTED")
-			if _, _, waiting := r.c.Kept(); waiting != 0 {
-				t.Errorf("%d names are still waited for", waiting)
-			}
-		})
-	}
+	forEachWatcher(t, func(t *testing.T, r *rig) {
+		r.connect("alice", "acme")
+		refused, err := r.c.Credentials(t.Context(), "alice", "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation+1); err != nil {
+			t.Errorf("in place of others: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.c.WaitReplaced(ctx, "alice", "acme", refused.Generation); !errors.Is(err, context.Canceled) {
+			t.Errorf("while they are the same: error = %v, want to wait until the context ends", err)
+		}
+		waiting := make(chan error, 1)
+		go func() { waiting <- r.c.WaitReplaced(t.Context(), "alice", "acme", refused.Generation) }()
+		r.connect("alice", "acme")
+		wantTold(t, waiting)
+		fresh, err := r.c.Credentials(t.Context(), "alice", "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fresh.Generation == refused.Generation {
+			t.Errorf("then there are credentials of generation %d, want others", fresh.Generation)
+		}
+		r.disconnect("alice", "acme")
+		wantReason(t, r.c.WaitReplaced(t.Context(), "alice", "acme", fresh.Generation), "NOT_CONNECTED")
+	})
 }
 
 func TestWaitingEnds(t *testing.T) {
