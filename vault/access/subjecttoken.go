@@ -34,7 +34,7 @@ func newUsers(c SubjectTokens, all issuers, now func() time.Time) (*users, error
 	if c.Tenant == "" {
 		return nil, errors.New("access: tokens of users need a tenant")
 	}
-	verifier, err := newVerifier(all, c.Issuer, c.Audience, c.Claim, now)
+	verifier, err := newVerifier(VerifierConfig{Issuer: Issuer{URL: c.Issuer}, Audience: c.Audience, Claim: c.Claim, Now: now}, all)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ type User struct {
 	Expiry time.Time
 }
 
-// NewVerifier returns a verifier, which asks the issuer nothing yet.
+// NewVerifier returns a verifier, which asks the issuer nothing yet. The error says what
+// the config lacks.
 func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -51,22 +53,22 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newVerifier(all, c.Issuer.URL, c.Audience, c.Claim, c.Now)
+	return newVerifier(c, all)
 }
 
-func newVerifier(all issuers, issuer, audience, claim string, now func() time.Time) (*Verifier, error) {
-	if audience == "" || all[issuer] == nil {
+// newVerifier is NewVerifier with issuers that are there already. Of the config's own
+// only the URL counts, which must be that of one of them.
+func newVerifier(c VerifierConfig, all issuers) (*Verifier, error) {
+	if c.Audience == "" || all[c.Issuer.URL] == nil {
 		return nil, errors.New("access: tokens of users need an audience, and an issuer that is there")
 	}
-	if claim == "" {
-		claim = "sub"
-	}
-	return &Verifier{issuers: all, issuer: issuer, audience: audience, claim: claim, known: newRecent[*User](now)}, nil
+	return &Verifier{issuers: all, issuer: c.Issuer.URL, audience: c.Audience, claim: cmp.Or(c.Claim, "sub"), known: newRecent[*User](c.Now)}, nil
 }
 
-// Verify returns whom a token names. Nobody else may change that. The error is
-// [ErrSubjectToken] or [ErrUnavailable]. It may wait for the issuer, as long as ctx
-// lasts.
+// Verify returns whom a token names. The User is shared with later calls: do not change
+// it. Errors wrap [ErrSubjectToken] where the token is worth nothing, and [ErrUnavailable]
+// where the issuer cannot be asked at the moment. It may wait for the issuer, as long as
+// ctx lasts.
 func (v *Verifier) Verify(ctx context.Context, token secret.String) (*User, error) {
 	if user, ok := v.known.get(token); ok {
 		return user, nil
