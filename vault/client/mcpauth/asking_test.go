@@ -20,7 +20,7 @@ func TestWhoDeclinesIsNotAskedAgainInThatCall(t *testing.T) {
 	} {
 		t.Run(action, func(t *testing.T) {
 			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-			result, err := call(t, kinds()[0].dial(t, r.inMemory(), answers(action)), "hello")
+			result, err := call(t, newerClient().dial(t, r.inMemory(), answers(action)), "hello")
 			wantError(t, result, err, want)
 			if n := r.calls.get("ping"); n != 0 {
 				t.Errorf("the tool's own code has run %d times, want none", n)
@@ -34,7 +34,7 @@ func TestWhoDeclinesIsNotAskedAgainInThatCall(t *testing.T) {
 func TestACallAsksAgainWhenItHasWaitedForLong(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
 	var links []string
-	session := kinds()[0].dial(t, r.inMemory(), func(_ context.Context, link string) string {
+	session := newerClient().dial(t, r.inMemory(), func(_ context.Context, link string) string {
 		if links = append(links, link); len(links) == 4 {
 			r.open(link, vaulttest.Ada)
 		}
@@ -52,7 +52,7 @@ func TestACallAsksAgainWhenItHasWaitedForLong(t *testing.T) {
 func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
 	h := &host{}
-	session := kinds()[1].dial(t, r.inMemory(), answers("cancel"), manual, h.install)
+	session := olderClient().dial(t, r.inMemory(), answers("cancel"), manual, h.install)
 	result, err := call(t, session, "hello")
 	first := wantElicitation(t, result, err)
 	result, err = call(t, session, "hello")
@@ -74,7 +74,7 @@ func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 // TestAnOlderClientMayCallAgainInsteadOfWaiting: then that call waits.
 func TestAnOlderClientMayCallAgainInsteadOfWaiting(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	session := kinds()[1].dial(t, r.inMemory(), answers("cancel"), manual)
+	session := olderClient().dial(t, r.inMemory(), answers("cancel"), manual)
 	result, err := call(t, session, "hello")
 	asked := wantElicitation(t, result, err)
 	r.approve(vaulttest.Ada)(t.Context(), asked.URL)
@@ -84,7 +84,7 @@ func TestAnOlderClientMayCallAgainInsteadOfWaiting(t *testing.T) {
 
 func TestTheTextForOtherClientsSaysAllThatIsNeeded(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	result, err := call(t, kinds()[2].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, plainClient().dial(t, r.inMemory(), nil), "hello")
 	for _, want := range []string{
 		"No Mailchimp account is connected yet, so nothing was done", "open this link in their browser", r.GatewayURL,
 		" UTC, and for that person alone", "call this tool again",
@@ -96,7 +96,7 @@ func TestTheTextForOtherClientsSaysAllThatIsNeeded(t *testing.T) {
 // TestWhatPeopleReadHoldsNoPersonalData: not the link either.
 func TestWhatPeopleReadHoldsNoPersonalData(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.Fixed("ada.lovelace")})
-	result, err := call(t, kinds()[0].dial(t, r.inMemory(), answers("cancel"), manual), "hello")
+	result, err := call(t, newerClient().dial(t, r.inMemory(), answers("cancel"), manual), "hello")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestWhatPeopleReadHoldsNoPersonalData(t *testing.T) {
 		t.Fatalf("the call asks %v, want a URL", result.InputRequests)
 	}
 	for what, text := range map[string]string{"message": asked.Message, "link": asked.URL, "state": result.RequestState} {
-		if strings.Contains(strings.ToLower(text), "ada") && strings.Contains(text, "lovelace") {
+		if strings.Contains(text, "lovelace") {
 			t.Errorf("the %s names the person: %s", what, text)
 		}
 	}
@@ -123,7 +123,7 @@ func TestAWaitShowsProgress(t *testing.T) {
 			}
 			heard := make(chan *mcp.ProgressNotificationParams, 1000)
 			var link string
-			session := kinds()[0].dial(t, transport, func(_ context.Context, url string) string {
+			session := newerClient().dial(t, transport, func(_ context.Context, url string) string {
 				link = url
 				return "accept"
 			}, func(o *mcp.ClientOptions) {

@@ -20,8 +20,8 @@ import (
 func (r *rig) waiting(ctx context.Context, transport mcp.Transport) <-chan *mcp.CallToolResult {
 	r.t.Helper()
 	heard := make(chan struct{}, 1000)
-	r.auth.SetBeat(1000) // a microsecond: progress shows that it waits
-	session := kinds()[0].dial(r.t, transport, answers("accept"), func(o *mcp.ClientOptions) {
+	r.auth.SetBeat(time.Microsecond) // progress shows that it waits
+	session := newerClient().dial(r.t, transport, answers("accept"), func(o *mcp.ClientOptions) {
 		o.ProgressNotificationHandler = func(context.Context, *mcp.ProgressNotificationClientRequest) {
 			select {
 			case heard <- struct{}{}:
@@ -57,7 +57,7 @@ func ours() string {
 func TestCloseEndsAllThatWaits(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Hour})
 	ended := r.waiting(t.Context(), r.inMemory())
-	older := kinds()[1].dial(t, r.inMemory(), answers("cancel"), manual)
+	older := olderClient().dial(t, r.inMemory(), answers("cancel"), manual)
 	result, err := call(t, older, "hello")
 	wantElicitation(t, result, err)
 	if ours() == "" {
@@ -117,10 +117,10 @@ func (r *rig) pipes() (transport mcp.Transport, leave func()) {
 // TestNobodyIsHurtByASessionThatHasEnded before the person was done.
 func TestNobodyIsHurtByASessionThatHasEnded(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	gone := kinds()[1].dial(t, r.inMemory(), answers("cancel"), manual)
+	gone := olderClient().dial(t, r.inMemory(), answers("cancel"), manual)
 	result, err := call(t, gone, "hello")
 	link := wantElicitation(t, result, err).URL
-	there := kinds()[1].dial(t, r.inMemory(), r.approve(vaulttest.Ada))
+	there := olderClient().dial(t, r.inMemory(), r.approve(vaulttest.Ada))
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}

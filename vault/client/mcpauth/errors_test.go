@@ -52,7 +52,7 @@ func TestModelsReadWhatAnErrorMeans(t *testing.T) {
 			mcp.AddTool(r.server, &mcp.Tool{Name: "ping"}, mcpauth.Tool(r.auth, func(context.Context, *mcp.CallToolRequest, *mcpauth.Connection, in) (*mcp.CallToolResult, out, error) {
 				return nil, out{}, row.err
 			}))
-			result, err := call(t, kinds()[0].dial(t, r.inMemory(), nil), "hello")
+			result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
 			wantError(t, result, err, row.want)
 			if strings.Contains(textOf(result), internal) {
 				t.Errorf("the model reads %q", textOf(result))
@@ -66,7 +66,7 @@ func TestModelsReadWhatAnErrorMeans(t *testing.T) {
 
 func TestTheOperatorIsToldWhereNoLinkCanBeMade(t *testing.T) {
 	r := newRig(t, vaulttest.Config{Binding: vault.BindingConfirm}, mcpauth.Config{})
-	result, err := call(t, kinds()[0].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
 	wantError(t, result, err, "its operator has to change the configuration, and finds the reason in its log")
 	for _, want := range []string{"binding: login", "Connect.ReturnURL", "OnThisMachine"} {
 		if !strings.Contains(r.log.String(), want) {
@@ -77,7 +77,7 @@ func TestTheOperatorIsToldWhereNoLinkCanBeMade(t *testing.T) {
 
 // TestPeopleComeBackToThisMachine where the vault wants a program to confirm.
 func TestPeopleComeBackToThisMachine(t *testing.T) {
-	for _, k := range kinds()[:2] {
+	for _, k := range askingClients() {
 		t.Run(k.name, func(t *testing.T) {
 			r := newRig(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}}, mcpauth.Config{OnThisMachine: true})
 			var last string
@@ -137,7 +137,7 @@ func TestNobodyIsServedWhoIsNotKnown(t *testing.T) {
 		}
 	}
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
-	result, err := call(t, kinds()[0].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
 	wantError(t, result, err, "does not know for whom this call is")
 	if r.rpcs.get("GetCredentials") != 0 || !strings.Contains(r.log.String(), "RequireBearerToken") {
 		t.Errorf("the vault was asked %d times, and the log says\n%s\nwant no question and what to do", r.rpcs.get("GetCredentials"), r.log)
@@ -152,7 +152,7 @@ func TestALinkForAnotherAccountHelpsNobody(t *testing.T) {
 		_, err := r.vault.Credentials(ctx, "alice", "acme")
 		return nil, out{}, err
 	}))
-	result, err := call(t, kinds()[0].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
 	wantError(t, result, err, "another account, which is not connected")
 }
 
@@ -185,7 +185,7 @@ func TestConfigsThatCannotWorkAreRefused(t *testing.T) {
 func TestTokensStayInTheServer(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
 	wire := &vaulttest.Log{}
-	session := kinds()[0].dial(t, &mcp.LoggingTransport{Transport: r.inMemory(), Writer: wire}, r.approve(vaulttest.Ada))
+	session := newerClient().dial(t, &mcp.LoggingTransport{Transport: r.inMemory(), Writer: wire}, r.approve(vaulttest.Ada))
 	result, err := call(t, session, "hello")
 	wantPong(t, result, err, "hello", vaulttest.Ada)
 	credentials, err := r.vault.Credentials(t.Context(), "alice", "mailchimp")
@@ -210,7 +210,7 @@ func TestTokensStayInTheServer(t *testing.T) {
 	}
 }
 
-// forbidden is a caller that may do nothing.
+// TestAServerThatMayNotIsToldInTheLog: its caller may get credentials, and begin no flow.
 func TestAServerThatMayNotIsToldInTheLog(t *testing.T) {
 	token := access.GenerateToken()
 	s := vaulttest.New(t, vaulttest.Config{Rules: []access.Rule{{
@@ -220,7 +220,7 @@ func TestAServerThatMayNotIsToldInTheLog(t *testing.T) {
 	s.Token = token
 	r := rigOn(t, s, mcpauth.Config{})
 	s.Token = whole
-	result, err := call(t, kinds()[0].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
 	wantError(t, result, err, "its operator has to change the configuration")
 	if !strings.Contains(r.log.String(), "CALLER_FORBIDDEN") {
 		t.Errorf("the log does not say why:\n%s", r.log)

@@ -46,7 +46,7 @@ func reply(t testing.TB, session *mcp.ClientSession, text, state, action string)
 // TestManyCallsAtOnceMakeOneFlow: models call several tools at once.
 func TestManyCallsAtOnceMakeOneFlow(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	var all sync.WaitGroup
 	links := make(chan string, 50)
 	for i := range 50 {
@@ -72,7 +72,7 @@ func TestManyCallsAtOnceMakeOneFlow(t *testing.T) {
 
 // TestManyCallsAtOnceAllGoOn when the one person is done.
 func TestManyCallsAtOnceAllGoOn(t *testing.T) {
-	for _, k := range kinds()[:2] {
+	for _, k := range askingClients() {
 		t.Run(k.name, func(t *testing.T) {
 			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
 			var once sync.Once
@@ -95,7 +95,7 @@ func TestManyCallsAtOnceAllGoOn(t *testing.T) {
 
 func TestALinkIsNotGivenInItsLastMinute(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
 	r.Clock.Advance(8 * time.Minute)
 	if again, _ := ask(t, session, "hello"); again != first {
@@ -115,7 +115,7 @@ func TestALinkIsNotGivenInItsLastMinute(t *testing.T) {
 // used it, and where the client still has the state.
 func TestNoLinkIsRememberedThatWasUsed(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
 	r.open(first, vaulttest.Ada)
 	r.settled()
@@ -136,7 +136,7 @@ func TestNoLinkIsRememberedThatWasUsed(t *testing.T) {
 
 // TestPeopleSeeNothingOfEachOther over one server.
 func TestPeopleSeeNothingOfEachOther(t *testing.T) {
-	for _, k := range kinds()[:2] {
+	for _, k := range askingClients() {
 		t.Run(k.name, func(t *testing.T) {
 			r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
 			url := r.serveHTTP()
@@ -197,7 +197,7 @@ func TestRefusedCredentialsAreNotTriedAgain(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
 	r.Connect("alice", "mailchimp", vaulttest.Ada)
 	r.Sandbox.RevokeAll()
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
 	result, err := reply(t, session, "hello", state, "accept")
 	if second, _ := asked(t, result, err); second != first || r.calls.get("ping") != 1 {
@@ -209,7 +209,7 @@ func TestRefusedCredentialsAreNotTriedAgain(t *testing.T) {
 // perhaps, and the vault takes no link from before that. They get another.
 func TestADisconnectBetweenEndsTheLink(t *testing.T) {
 	for provider, dead := range map[string]string{"mailchimp": "for the provider", "acme": "for the vault, too"} {
-		for _, k := range kinds()[:2] {
+		for _, k := range askingClients() {
 			t.Run("dead "+dead+", "+k.name, func(t *testing.T) {
 				r := newRig(t, vaulttest.Config{}, mcpauth.Config{Provider: provider})
 				r.Connect("alice", provider, vaulttest.Ada)
@@ -257,7 +257,7 @@ func TestCredentialsThatHaveBeenReplacedAreTriedFirst(t *testing.T) {
 		}
 		return r.ping(ctx, req, conn, args)
 	}))
-	result, err := call(t, kinds()[2].dial(t, r.inMemory(), nil), "hello")
+	result, err := call(t, plainClient().dial(t, r.inMemory(), nil), "hello")
 	wantPong(t, result, err, "hello", vaulttest.Ada)
 	if runs != 2 || r.rpcs.get("Connect") != 0 {
 		t.Errorf("the tool's own code has run %d times, and there are %d flows; want 2 and none", runs, r.rpcs.get("Connect"))
@@ -268,12 +268,12 @@ func TestCredentialsThatHaveBeenReplacedAreTriedFirst(t *testing.T) {
 func TestLinksAreBoundedInNumber(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
 	url := r.serveHTTP()
-	alice := kinds()[0].dial(t, as("alice", url), nil, manual)
+	alice := newerClient().dial(t, as("alice", url), nil, manual)
 	for range 8 {
 		ask(t, alice, "hello")
 		r.Clock.Advance(570 * time.Second) // the flow goes on, and its link is too old to be given
 	}
 	result, err := call(t, alice, "hello")
 	wantError(t, result, err, "too many people are connecting")
-	ask(t, kinds()[0].dial(t, as("bob", url), nil, manual), "hello")
+	ask(t, newerClient().dial(t, as("bob", url), nil, manual), "hello")
 }

@@ -198,8 +198,18 @@ type kind struct {
 }
 
 func kinds() []kind {
-	return []kind{{"2026-07-28", "", true}, {"2025-11-25", "2025-11-25", true}, {"without elicitation", "", false}, {"2025-11-25 without elicitation", "2025-11-25", false}}
+	return append(askingClients(), plainClient(), kind{"2025-11-25 without elicitation", "2025-11-25", false})
 }
+
+// askingClients are those that can ask people to open links.
+func askingClients() []kind { return []kind{newerClient(), olderClient()} }
+
+func newerClient() kind { return kind{"2026-07-28", "", true} }
+
+func olderClient() kind { return kind{"2025-11-25", "2025-11-25", true} }
+
+// plainClient can ask nobody.
+func plainClient() kind { return kind{"without elicitation", "", false} }
 
 // dial connects an MCP client over a transport.
 func (k kind) dial(t testing.TB, transport mcp.Transport, who person, more ...func(*mcp.ClientOptions)) *mcp.ClientSession {

@@ -27,9 +27,9 @@ func wantRefused(t testing.TB, result *mcp.CallToolResult, err error) {
 func TestAStateIsGoodForItsOwnCallAlone(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken, Wait: time.Millisecond})
 	url := r.serveHTTP()
-	alice, bob := kinds()[0].dial(t, as("alice", url), nil, manual), kinds()[0].dial(t, as("bob", url), nil, manual)
+	alice, bob := newerClient().dial(t, as("alice", url), nil, manual), newerClient().dial(t, as("bob", url), nil, manual)
 	other := rigOn(t, r.Stack, mcpauth.Config{Subject: mcpauth.Fixed("alice")})
-	elsewhere := kinds()[0].dial(t, other.inMemory(), nil, manual)
+	elsewhere := newerClient().dial(t, other.inMemory(), nil, manual)
 	_, state := ask(t, alice, "hello")
 	_, foreign := ask(t, elsewhere, "hello")
 	_, bobs := ask(t, bob, "hello")
@@ -75,7 +75,7 @@ func TestAnOldStateAsksAnew(t *testing.T) {
 	for name, age := range map[string]time.Duration{"its link has ended": 11 * time.Minute, "it has ended": 2 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-			session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+			session := newerClient().dial(t, r.inMemory(), nil, manual)
 			first, state := ask(t, session, "hello")
 			r.Clock.Advance(age)
 			result, err := reply(t, session, "hello", state, "accept")
@@ -93,7 +93,7 @@ func TestAnOldStateAsksAnew(t *testing.T) {
 // TestAStateWithoutAnAnswerAsksAgain also where only the answer comes back.
 func TestAStateWithoutAnAnswerAsksAgain(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{})
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
 	for name, params := range map[string]*mcp.CallToolParams{
 		"the state alone":  {RequestState: state},
@@ -111,11 +111,11 @@ func TestAStateWithoutAnAnswerAsksAgain(t *testing.T) {
 func TestReplicasShareStates(t *testing.T) {
 	key := mcpauth.RandomKey()
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{StateKey: key, Wait: time.Millisecond})
-	session := kinds()[0].dial(t, r.inMemory(), nil, manual)
+	session := newerClient().dial(t, r.inMemory(), nil, manual)
 	first, state := ask(t, session, "hello")
 
 	other := rigOn(t, r.Stack, mcpauth.Config{StateKey: key, Wait: time.Millisecond})
-	there := kinds()[0].dial(t, other.inMemory(), nil, manual)
+	there := newerClient().dial(t, other.inMemory(), nil, manual)
 	result, err := there.CallTool(t.Context(), &mcp.CallToolParams{Name: "ping", Arguments: map[string]any{"text": "hello", "more": 7}, RequestState: state})
 	if link, _ := asked(t, result, err); link != first {
 		t.Error("without an answer the other replica gives another link, want the same")
