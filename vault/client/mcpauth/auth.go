@@ -31,7 +31,8 @@ const (
 	usualBeat = 5 * time.Second
 )
 
-// New returns an Auth. It calls nobody: tools do.
+// New returns an Auth. It calls nobody: tools do. The error says what to change in the
+// Config.
 func New(c Config) (*Auth, error) {
 	switch {
 	case c.Vault == nil:
@@ -40,6 +41,8 @@ func New(c Config) (*Auth, error) {
 		return nil, errors.New("mcpauth: no provider: set Provider to the vault's name of one, such as mailchimp")
 	case c.Subject == nil:
 		return nil, errors.New("mcpauth: nothing says for whom calls are: set Subject to FromToken, or to Fixed for a server of one person")
+	case c.Connect.Label != "":
+		return nil, errors.New("mcpauth: Connect.Label would be for links alone: set Label, which is for credentials too")
 	case c.StateKey != nil && len(c.StateKey) < keySize:
 		return nil, errors.New("mcpauth: StateKey is too short: make one of 32 random bytes")
 	case c.Wait < 0:

@@ -20,7 +20,8 @@ type Config struct {
 	Subject Subject
 	// DisplayName is the provider's name for people. Empty: Provider.
 	DisplayName string
-	// Connect is for the links: scopes, return URL, parameters. Its label is not used.
+	// Connect is for the links: scopes, return URL, parameters. The zero value is a good
+	// start. Its Label must be empty: the one above counts.
 	Connect client.ConnectOptions
 	// OnThisMachine says that the person's browser runs on this machine. A vault with
 	// binding: confirm then gets its confirmation through a listener on loopback.

@@ -164,6 +164,7 @@ func TestConfigsThatCannotWorkAreRefused(t *testing.T) {
 		"no provider":           func(c *mcpauth.Config) { c.Provider = "" },
 		"for whom calls are":    func(c *mcpauth.Config) { c.Subject = nil },
 		"StateKey is too short": func(c *mcpauth.Config) { c.StateKey = make([]byte, 31) },
+		"set Label, which is":   func(c *mcpauth.Config) { c.Connect.Label = "work" },
 		"Wait is negative":      func(c *mcpauth.Config) { c.Wait = -1 },
 	} {
 		c := good
