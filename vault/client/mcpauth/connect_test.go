@@ -1,6 +1,8 @@
 package mcpauth_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -46,4 +48,26 @@ func TestACallConnectsAndGoesOn(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestATokenSourceIsOfTheCallsPersonAndLabel: libraries that take one act for nobody else.
+func TestATokenSourceIsOfTheCallsPersonAndLabel(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Label: "work"})
+	mcp.AddTool(r.server, &mcp.Tool{Name: "ping"}, mcpauth.Tool(r.auth, func(ctx context.Context, _ *mcp.CallToolRequest, conn *mcpauth.Connection, args in) (*mcp.CallToolResult, out, error) {
+		credentials, err := conn.Credentials(ctx)
+		if err != nil {
+			return nil, out{}, err
+		}
+		token, err := conn.TokenSource(ctx).Token()
+		if err != nil {
+			return nil, out{}, err
+		}
+		if token.AccessToken != credentials.AccessToken.Reveal() {
+			return nil, out{}, errors.New("the token is another connection's")
+		}
+		return nil, out{Text: args.Text, Account: credentials.Account.ID}, nil
+	}))
+	r.Connect("alice", "mailchimp", vaulttest.Grace) // by the label default
+	result, err := call(t, newerClient().dial(t, r.inMemory(), r.approve(vaulttest.Ada)), "hello")
+	wantPong(t, result, err, "hello", vaulttest.Ada)
 }

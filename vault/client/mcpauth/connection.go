@@ -10,9 +10,10 @@ import (
 	"github.com/tokenvault/tokenvault/vault/client"
 )
 
-// Connection is one person's account at the provider, for one call of a tool.
+// Connection is one person's account at the provider, for one call of a tool. It is safe
+// for concurrent use, and comes from [Tool] alone: the zero value has no vault.
 type Connection struct {
-	// Subject, Provider and Label name it in the vault.
+	// Subject, Provider and Label name it in the vault. They are to be read only.
 	Subject, Provider, Label string
 
 	vault *client.Client

@@ -18,8 +18,8 @@ const usualSessionTimeout = 30 * time.Minute
 //
 // Put the SDK's auth.RequireBearerToken around it, unless a single person on this machine
 // uses it. Requests that a browser makes for another site's page are refused, and so are
-// those to a loopback address with another host's name, unless o says so. o may be nil.
-// Its Stateless is not used; a SessionTimeout of 0 is 30 minutes, and a
+// those to a loopback address with another host's name, unless o allows them
+// (DisableLocalhostProtection). o may be nil. Its Stateless is not used; a SessionTimeout of 0 is 30 minutes, and a
 // MaxRequestBodyBytes of 0 is 4 MiB. A call ends with its HTTP request where there is no
 // session.
 func HTTPHandler(getServer func(*http.Request) *mcp.Server, o *mcp.StreamableHTTPOptions) http.Handler {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -28,26 +29,36 @@ func Fixed(subject string) Subject {
 // that the verifier of the SDK's auth.RequireBearerToken has found. A call without one is
 // refused.
 func FromToken(_ context.Context, req *mcp.CallToolRequest) (string, error) {
-	if req == nil || req.Extra == nil || req.Extra.TokenInfo == nil {
-		return "", errors.New("mcpauth: the call came without a verified access token: put auth.RequireBearerToken before the MCP handler")
+	token, err := tokenOf(req)
+	if err != nil {
+		return "", err
 	}
-	if req.Extra.TokenInfo.UserID == "" {
+	if token.UserID == "" {
 		return "", errors.New("mcpauth: the verified access token names no user: have the token verifier set UserID")
 	}
-	return req.Extra.TokenInfo.UserID, nil
+	return token.UserID, nil
 }
 
 // FromClaim is another field of that token, which the verifier has put into Extra, such
 // as "email". It must be a text, and not empty.
 func FromClaim(name string) Subject {
 	return func(_ context.Context, req *mcp.CallToolRequest) (string, error) {
-		if req == nil || req.Extra == nil || req.Extra.TokenInfo == nil {
-			return "", errors.New("mcpauth: the call came without a verified access token: put auth.RequireBearerToken before the MCP handler")
+		token, err := tokenOf(req)
+		if err != nil {
+			return "", err
 		}
-		value, _ := req.Extra.TokenInfo.Extra[name].(string)
+		value, _ := token.Extra[name].(string)
 		if value == "" {
 			return "", fmt.Errorf("mcpauth: the verified access token has no text %q: have the token verifier put it into Extra", name)
 		}
 		return value, nil
 	}
+}
+
+// tokenOf returns what is known of the access token that a call came with.
+func tokenOf(req *mcp.CallToolRequest) (*auth.TokenInfo, error) {
+	if req == nil || req.Extra == nil || req.Extra.TokenInfo == nil {
+		return nil, errors.New("mcpauth: the call came without a verified access token: put auth.RequireBearerToken before the MCP handler")
+	}
+	return req.Extra.TokenInfo, nil
 }

@@ -18,9 +18,9 @@ type Handler[In, Out any] func(ctx context.Context, req *mcp.CallToolRequest, co
 // connect when there are no credentials, and when the handler returns an error that wraps
 // a [client.ConnectRequired] or comes from [Connection.Refused]; the handler is called
 // again once they have, or where there are other credentials by then, so it must not have
-// changed anything before. Other errors
-// of the handler are the tool's own, and get to the model as they are, but for a
-// [client.Error]: of that the model gets what it means, and the log the rest.
+// changed anything before. Other errors of the handler are the tool's own, and get to the
+// model as they are, but for a [client.Error]: of that the model gets what it means, and
+// the log the rest.
 func Tool[In, Out any](a *Auth, h Handler[In, Out]) mcp.ToolHandlerFor[In, Out] {
 	return func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		var none Out
