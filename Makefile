@@ -5,7 +5,7 @@ TOOL := go tool -modfile=.ci/tools/go.mod
 GO_FILES = $(shell git ls-files -co --exclude-standard '*.go' | grep -v '\.pb\.go$$' | grep -v '\.pb\.gw\.go$$')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test browser screenshots race bench check format vet staticcheck proto generated generate
+.PHONY: help demo run build test prepare screenshots race bench check format vet staticcheck proto generated generate
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,20 +19,20 @@ run: build ## Start a vault with a made-up provider that a browser can use.
 build: ## Build the static binaries bin/tokenvault and bin/mailchimp-mcp.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/tokenvault ./cmd/mailchimp-mcp
 
-test: browser ## Run the tests.
+test: prepare ## Run the tests.
 	go test ./...
 
-browser:
-	@.ci/browser
+prepare:
+	@.ci/prepare
 
-screenshots: browser ## Take pictures of every page into bin/screenshots (a minute).
+screenshots: prepare ## Take pictures of every page into bin/screenshots (a minute).
 	go test -count=1 ./vault/vaulttest/browsertest -screenshots '$(CURDIR)/bin/screenshots'
 	@echo "The pictures are in bin/screenshots; the README's are copies in gateway/screenshots."
 
 # -short leaves out repetition, not promises: where a test does the same thing ten
 # thousand times, a thousand show the detector as much, in a tenth of the time.
 # `make test` does all of it.
-race: browser ## Run the tests under the race detector, with fewer repetitions.
+race: prepare ## Run the tests under the race detector, with fewer repetitions.
 	go test -race -short ./...
 
 bench: ## Measure GetCredentials against a bare echo, side by side (a minute).
