@@ -188,8 +188,8 @@ func (l *ReturnListener) takeIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read takes in what a browser brings. It is not new if the person has but loaded the
-// page again.
+// read takes in what a browser brings. It is not new where the person has only loaded
+// the page once more.
 func (l *ReturnListener) read(q url.Values) (back Return, isNew bool) {
 	if confirmation := q.Get("confirmation"); confirmation != "" {
 		connection, isNew, err := l.confirm(confirmation)

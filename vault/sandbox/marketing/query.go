@@ -53,8 +53,8 @@ func (c *call) flag(name string) (bool, error) {
 	return text == "true" || text == "1", err
 }
 
-// between returns whether times are after since_what and before before_what, for
-// each of the names.
+// between returns a filter for items whose time is after the parameter since_what and
+// before before_what, as far as these are there.
 func between[T any](c *call, what string, at func(T) time.Time) (func(T) bool, error) {
 	since, err := c.time("since_" + what)
 	if err != nil {
