@@ -14,6 +14,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
@@ -32,7 +33,7 @@ type signIn struct {
 // MCP endpoint.
 func (f *httpFlags) newSignIn(v *vaultFlags, resource string, log *slog.Logger) (*signIn, error) {
 	if f.issuer == "" {
-		token, err := readSecret("--bearer-token", f.bearer)
+		token, err := cli.ReadSecret("--bearer-token", f.bearer, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +124,7 @@ func (f *httpFlags) readStateKey() ([]byte, error) {
 	if f.stateKey == "" {
 		return nil, nil
 	}
-	text, err := readSecret("--state-key", f.stateKey)
+	text, err := cli.ReadSecret("--state-key", f.stateKey, nil)
 	if err != nil {
 		return nil, err
 	}

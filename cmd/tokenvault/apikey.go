@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
@@ -41,7 +42,7 @@ connection, or none that works.`,
 			if req.Params, err = parseParams(params); err != nil {
 				return err
 			}
-			key, err := readSecret("--key", reference, cmd.InOrStdin())
+			key, err := cli.ReadSecret("--key", reference, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}

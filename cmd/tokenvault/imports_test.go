@@ -53,7 +53,7 @@ func layers() map[string]mayImport {
 		"cmd/mailchimp-mcp":              everything,
 		"cmd/tokenvault/internal/config": {own: append([]string{"vault/access", "vault/claims", "vault/certs", "vault/login", "gateway/brand", "cmd/internal/nearest"}, engine...)},
 		"cmd/internal/nearest":           {},
-		"cmd/internal/cli":               {own: []string{"cmd/internal/nearest"}},
+		"cmd/internal/cli":               {own: []string{"cmd/internal/nearest", "vault/secret"}},
 		"cmd/internal/harden":            {},
 
 		"cmd/mailchimp-mcp/internal/marketing": {own: []string{"vault/secret"}},

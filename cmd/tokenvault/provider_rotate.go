@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
 )
 
@@ -31,7 +32,7 @@ configuration has another secret than it has now.`,
 			if grace < time.Second {
 				return errors.New("--grace: write at least 1s: the provider cannot take the new secret at the same moment")
 			}
-			clientSecret, err := readSecret("--secret", reference, cmd.InOrStdin())
+			clientSecret, err := cli.ReadSecret("--secret", reference, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}

@@ -1,5 +1,5 @@
 // Package cli has what this module's commands do alike: the flags of the log, the
-// version, and what to say of flags that cannot be read.
+// version, secrets that flags refer to, and what to say of flags that cannot be read.
 package cli
 
 import (
