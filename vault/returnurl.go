@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // maxReturnURL is the longest return URL, in bytes.
@@ -70,7 +70,7 @@ func checkReturnURL(raw string) error {
 	if u.User != nil || u.Fragment != "" || strings.Contains(raw, "#") {
 		return errors.New("without user name, password or fragment")
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !provider.IsLoopback(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback.IsHost(u.Hostname())) {
 		return errors.New("https (http on loopback addresses only)")
 	}
 	if p := u.Path; p != "" && p != "/" && strings.TrimSuffix(p, "/") != path.Clean(p) {

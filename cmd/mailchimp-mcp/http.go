@@ -20,6 +20,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
@@ -105,7 +106,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 
 func isLoopbackURL(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && isLoopback(u.Hostname())
+	return err == nil && loopback.IsHost(u.Hostname())
 }
 
 // handler serves MCP to those who show who they are, and to everybody where they sign in.

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 
 	"github.com/spf13/pflag"
+
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // httpFlags say where the server listens, and who may use it.
@@ -100,7 +101,7 @@ func (f *httpFlags) checkURLs() error {
 			continue
 		}
 		u, err := url.Parse(flag.value)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackIP(u.Hostname())) {
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback.IsAddr(u.Hostname())) {
 			return fmt.Errorf("--%s %s: write a URL that begins with https:// (http:// does on a loopback address, such as http://127.0.0.1:8000)", flag.name, flag.value)
 		}
 	}
@@ -113,7 +114,7 @@ func (f *httpFlags) checkURLs() error {
 		return fmt.Errorf("--public-url %s: write a URL such as https://mcp.example.com", f.publicURL)
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return fmt.Errorf("--public-url %s: write it without what comes after the host: clients find the server at its path /mcp", f.publicURL)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !f.allowPlaintext:
+	case u.Scheme == "http" && !loopback.IsHost(u.Hostname()) && !f.allowPlaintext:
 		return fmt.Errorf("--public-url %s: tokens would go there without TLS: write https://, or add --allow-plaintext where something else secures the way", f.publicURL)
 	}
 	return nil
@@ -125,10 +126,10 @@ func (f *httpFlags) checkWay() error {
 	if err != nil || port == "" {
 		return fmt.Errorf("--http %q is not an address: write host:port, such as 127.0.0.1:8091", f.addr)
 	}
-	switch loopback := isLoopback(host); {
-	case !loopback && f.cert == "" && !f.allowPlaintext:
+	switch onMachine := loopback.IsHost(host); {
+	case !onMachine && f.cert == "" && !f.allowPlaintext:
 		return fmt.Errorf("--http %s is not on loopback, and tokens would go there without TLS: add --tls-cert and --tls-key, or --allow-plaintext where something else secures the way", f.addr)
-	case !loopback && f.publicURL == "" && f.issuer != "":
+	case !onMachine && f.publicURL == "" && f.issuer != "":
 		return fmt.Errorf("--http %s is not on loopback: say with --public-url where clients reach it, such as https://mcp.example.com", f.addr)
 	}
 	return nil
@@ -144,7 +145,7 @@ func (f *httpFlags) origin(lis net.Addr) string {
 		return u.Scheme + "://" + u.Host
 	}
 	host, _, err := net.SplitHostPort(f.addr)
-	if err != nil || !isLoopback(host) {
+	if err != nil || !loopback.IsHost(host) {
 		return ""
 	}
 	_, port, err := net.SplitHostPort(lis.String()) // of --http 127.0.0.1:0, the one that was found
@@ -156,13 +157,4 @@ func (f *httpFlags) origin(lis net.Addr) string {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
-}
-
-// isLoopback reports whether a host name is this machine: an address, or "localhost",
-// which browsers take for one.
-func isLoopback(host string) bool { return host == "localhost" || isLoopbackIP(host) }
-
-func isLoopbackIP(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() && ip.Zone() == ""
 }

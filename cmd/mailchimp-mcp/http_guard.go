@@ -13,6 +13,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 
+	"github.com/tokenvault/tokenvault/vault/loopback"
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
@@ -36,7 +37,7 @@ func fromBrowsers(origin string, next http.Handler) http.Handler {
 			http.Error(w, "pages of other origins may not call this server", http.StatusForbidden)
 			return
 		}
-		if host := hostName(r.Host); cameOverLoopback(r) && !isLoopback(host) && (public == "" || !strings.EqualFold(host, public)) {
+		if host := hostName(r.Host); cameOverLoopback(r) && !loopback.IsHost(host) && (public == "" || !strings.EqualFold(host, public)) {
 			http.Error(w, "the Host header names another server: see --public-url", http.StatusForbidden)
 			return
 		}
@@ -57,7 +58,7 @@ func cameOverLoopback(r *http.Request) bool {
 		return false
 	}
 	host, _, err := net.SplitHostPort(local.String())
-	return err == nil && isLoopback(host)
+	return err == nil && loopback.IsHost(host)
 }
 
 // connectionKey leads to the address of a request's connection.

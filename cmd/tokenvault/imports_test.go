@@ -19,29 +19,30 @@ type mayImport struct {
 // wants more is in the wrong place.
 func layers() map[string]mayImport {
 	const storage, api = "proto/tokenvault/storage/v1", "proto/tokenvault/v1"
-	engine := []string{"vault", "vault/store", "vault/keyring", "vault/provider", "vault/secret", "vault/audit", storage}
+	engine := []string{"vault", "vault/store", "vault/keyring", "vault/provider", "vault/loopback", "vault/secret", "vault/audit", storage}
 	everything := mayImport{own: []string{"*"}, grpc: true}
 	return map[string]mayImport{
 		"vault/secret":                   {},
+		"vault/loopback":                 {},
 		"vault/certs":                    {},
 		"vault/store":                    {},
 		"vault/store/boltstore":          {own: []string{"vault/store"}},
 		"vault/store/etcdstore":          {own: []string{"vault/store"}, grpc: true}, // etcd's client brings it
 		"vault/store/storetest":          {own: []string{"vault/store"}},
 		"vault/keyring":                  {own: []string{"vault/secret", storage}},
-		"vault/provider":                 {own: []string{"vault/secret"}},
+		"vault/provider":                 {own: []string{"vault/loopback", "vault/secret"}},
 		"vault/claims":                   {},
-		"vault/access":                   {own: []string{"vault/claims", "vault/secret"}},
+		"vault/access":                   {own: []string{"vault/claims", "vault/loopback", "vault/secret"}},
 		"vault/login":                    {own: []string{"vault/claims", "vault/secret"}},
 		"vault/audit":                    {},
 		"vault/netlimit":                 {},
 		"vault/sandbox":                  {own: []string{"vault/sandbox/marketing"}},
 		"vault/sandbox/marketing":        {},
-		"vault/sandbox/playbook":         {own: []string{"vault/sandbox", "vault/sandbox/marketing", "vault/provider", "vault/secret"}},
+		"vault/sandbox/playbook":         {own: []string{"vault/sandbox", "vault/sandbox/marketing", "vault/provider", "vault/loopback", "vault/secret"}},
 		"vault":                          {own: engine},
 		"vault/server":                   {own: append([]string{"vault/access", "vault/claims", "vault/netlimit", api}, engine...), grpc: true},
-		"vault/client":                   {own: []string{"vault/secret", "vault/certs", api}, grpc: true},
-		"vault/client/mcpauth":           {own: []string{"vault/client", "vault/secret", "vault/certs", api}, grpc: true},
+		"vault/client":                   {own: []string{"vault/loopback", "vault/secret", "vault/certs", api}, grpc: true},
+		"vault/client/mcpauth":           {own: []string{"vault/client", "vault/loopback", "vault/secret", "vault/certs", api}, grpc: true},
 		"vault/vaulttest":                everything,
 		"vault/vaulttest/browsertest":    everything,
 		"vault/vaulttest/nodetest":       everything,
@@ -56,8 +57,8 @@ func layers() map[string]mayImport {
 		"cmd/internal/cli":               {own: []string{"cmd/internal/nearest", "vault/secret"}},
 		"cmd/internal/harden":            {},
 
-		"cmd/mailchimp-mcp/internal/marketing": {own: []string{"vault/secret"}},
-		"cmd/mailchimp-mcp/internal/tools":     {own: []string{"cmd/mailchimp-mcp/internal/marketing", "vault/client/mcpauth", "vault/client", "vault/secret", "vault/certs", api}, grpc: true},
+		"cmd/mailchimp-mcp/internal/marketing": {own: []string{"vault/loopback", "vault/secret"}},
+		"cmd/mailchimp-mcp/internal/tools":     {own: []string{"cmd/mailchimp-mcp/internal/marketing", "vault/client/mcpauth", "vault/client", "vault/loopback", "vault/secret", "vault/certs", api}, grpc: true},
 	}
 }
 
@@ -98,7 +99,7 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 func TestTheClientBringsNothingOfTheVaultsOwn(t *testing.T) {
 	const spiffe = "github.com/spiffe/go-spiffe/v2/"
 	client := []string{
-		module + "vault/client", module + "vault/secret", module + "vault/certs", module + "proto/tokenvault/v1",
+		module + "vault/client", module + "vault/loopback", module + "vault/secret", module + "vault/certs", module + "proto/tokenvault/v1",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto", "golang.org/x/", "github.com/grpc-ecosystem/grpc-gateway/v2/",
 		spiffe + "spiffeid", spiffe + "spiffetls/tlsconfig", spiffe + "svid/x509svid", spiffe + "bundle/x509bundle", spiffe + "internal/",
 	}

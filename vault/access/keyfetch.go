@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // Limits of what is asked of an issuer.
@@ -105,8 +106,7 @@ func isPrivate(address string) bool {
 	if err != nil {
 		return false
 	}
-	host, err := netip.ParseAddr(u.Hostname())
-	return u.Scheme == "https" || u.Scheme == "http" && err == nil && host.IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && loopback.IsAddr(u.Hostname())
 }
 
 // parseKeys reads a JWK Set (RFC 7517), and passes over keys that are of no use

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // Client uses one vault. It is safe for concurrent use; a program needs one.
@@ -146,12 +147,7 @@ func Target(addr string) (target string, onMachine bool, err error) {
 	case err == nil && ip.IsUnspecified():
 		return net.JoinHostPort("::1", port), true, nil
 	}
-	return addr, isLoopback(host), nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback() && ip.Zone() == ""
+	return addr, loopback.IsHost(host), nil
 }
 
 // errNoCredential says what New needs.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	tokenvaultv1 "github.com/tokenvault/tokenvault/proto/tokenvault/v1"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // HTTPClient returns a client for a provider's API that acts for a subject. It adds the
@@ -125,7 +126,7 @@ func (t *transport) target(u *url.URL, creds *Credentials) (*url.URL, error) {
 // isAPI reports whether credentials may go there. Plaintext does for loopback alone.
 func (t *transport) isAPI(u *url.URL, creds *Credentials) bool {
 	host := strings.ToLower(u.Hostname())
-	isSafe := u.Scheme == "https" || u.Scheme == "http" && isLoopback(host)
+	isSafe := u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(host)
 	if isSafe && slices.Contains(t.request.hosts, host) {
 		return true
 	}

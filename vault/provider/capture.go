@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tokenvault/tokenvault/vault/loopback"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -123,7 +124,7 @@ func sameSite(req *http.Request, via []*http.Request) error {
 		return errors.New("too many redirects")
 	case req.URL.Scheme != first.Scheme || req.URL.Port() != first.Port():
 		return errors.New("redirect to another scheme or port")
-	case host != origin && (IsLoopback(origin) || !strings.HasSuffix(host, "."+origin)):
+	case host != origin && (loopback.IsHost(origin) || !strings.HasSuffix(host, "."+origin)):
 		return errors.New("redirect to another host")
 	}
 	return nil

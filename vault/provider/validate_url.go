@@ -1,9 +1,10 @@
 package provider
 
 import (
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // place is where in a URL something stands.
@@ -53,21 +54,13 @@ func (c *checker) url(path, raw string, required bool) {
 func (c *checker) scheme(path string, u *url.URL) {
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && IsLoopback(u.Hostname()):
+	case u.Scheme == "http" && loopback.IsHost(u.Hostname()):
 		if !c.d.AllowPrivateNetwork {
 			c.fail(path, "http on loopback needs allow_private_network: true")
 		}
 	default:
 		c.fail(path, "must begin with https://")
 	}
-}
-
-// IsLoopback reports whether a host name is a loopback address, where http will
-// do. "localhost" is one only by convention, which resolvers need not keep, but
-// browsers do. An address with a zone is none.
-func IsLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback() && addr.Zone() == ""
 }
 
 // place returns where the i-th name stands.

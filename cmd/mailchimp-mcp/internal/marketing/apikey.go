@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 
+	"github.com/tokenvault/tokenvault/vault/loopback"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -32,7 +32,7 @@ func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("the API's base URL is not of the form https://us6.api.mailchimp.com/3.0")
 	}
-	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
+	if base.Scheme != "https" && (base.Scheme != "http" || !loopback.IsHost(base.Hostname())) {
 		return nil, fmt.Errorf("the API's base URL begins with %s: a key goes out over https only, except to this machine", base.Scheme)
 	}
 	if base.Path == "" {
@@ -73,10 +73,4 @@ func (t *keyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Request = req // without the key
 	return resp, nil
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
-	"github.com/tokenvault/tokenvault/vault/provider"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // access reads who may call, and what.
@@ -160,7 +160,7 @@ func (r *reader) issuerURL(path []string, value, missing string) string {
 func isWebURL(value string) bool {
 	u, err := url.Parse(value)
 	return err == nil && u.Host != "" && u.User == nil && u.Fragment == "" &&
-		(u.Scheme == "https" || u.Scheme == "http" && provider.IsLoopback(u.Hostname()))
+		(u.Scheme == "https" || u.Scheme == "http" && loopback.IsHost(u.Hostname()))
 }
 
 // issuers reads what is said of those that are used.

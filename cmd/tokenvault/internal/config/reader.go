@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/keyring"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
@@ -111,7 +112,7 @@ func (r *reader) publicURL(value, httpAddress string, t fileTLS) string {
 	}
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme != "http" || !provider.IsLoopback(u.Hostname()):
+	case u.Scheme != "http" || !loopback.IsHost(u.Hostname()):
 		r.fail(path, "must begin with https:// (http:// on loopback addresses only)")
 	case t.isOn():
 		r.fail(path, "must begin with https://, since listen.http has TLS")

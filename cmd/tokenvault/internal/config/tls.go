@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault/certs"
+	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // fileTLS is how the listeners are secured.
@@ -88,19 +89,12 @@ func (r *reader) authorities(path []string, name string) *x509.CertPool {
 func (r *reader) checkExposed(path []string, address string, t fileTLS) {
 	host, _, err := net.SplitHostPort(address)
 	switch {
-	case err != nil || t.isOn() || onLoopback(host):
+	case err != nil || t.isOn() || loopback.IsAddr(host):
 	case t.AllowPlaintext:
 		r.warn(path, "%s is in plaintext, as tls.allow_plaintext says: whoever is on the way can read tokens; let only a proxy with TLS reach it", address)
 	default:
 		r.fail(path, "%s is not a loopback address, and has no TLS: write tls: {cert_file: ..., key_file: ...}, or tls: {allow_plaintext: true} where only a proxy with TLS reaches it", address)
 	}
-}
-
-// onLoopback reports whether what listens there is for this machine alone. A name is
-// not: it leads where the resolver says.
-func onLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // defaultPublicURL is the address of the browsers' listener itself, where that can be
@@ -112,7 +106,7 @@ func (r *reader) defaultPublicURL(httpAddress string, t fileTLS) string {
 	}
 	addr, notAddr := netip.ParseAddr(host)
 	switch isAnywhere := host == "" || notAddr == nil && addr.IsUnspecified(); {
-	case isAnywhere, !t.isOn() && !onLoopback(host):
+	case isAnywhere, !t.isOn() && !loopback.IsAddr(host):
 		r.fail([]string{"public_url"}, "is missing: write where browsers reach listen.http, such as https://connect.example.com")
 		return ""
 	case t.isOn():
