@@ -24,9 +24,10 @@ import (
 // hosts of [WithAPIHosts] over https. A request to another is refused. A redirect
 // to another, such as to a file's own place, is followed without them.
 //
-// When the API answers 401, the client sees to it, at most once a minute, that there is
-// another token, and sends the request again with that. It does so only where the body
-// can be sent again (GetBody), and returns the answer as it is otherwise.
+// When the API answers 401, the client asks the vault for another token, has it refresh
+// this one if there is none, at most once a minute, and sends the request again with what
+// there is then. It does so only where the body can be sent again (GetBody), and returns
+// the answer as it is otherwise.
 //
 // Errors are those of [Client.Credentials], in a *url.Error. The client is safe for
 // concurrent use.
@@ -165,7 +166,7 @@ func isReplayable(req *http.Request) bool {
 	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 }
 
-// renewPause is how often a refused token is seen to.
+// renewPause is between two refreshes of a token that is refused.
 const renewPause = time.Minute
 
 // renew returns credentials of another generation than those that the provider has
@@ -179,13 +180,13 @@ func (c *Client) renew(ctx context.Context, r *request, refused int64) *Credenti
 	if a, err := c.answer(ctx, r); err != nil || a.credentials.Generation != refused {
 		return credentialsIn(a)
 	}
+	if fresh := c.reread(ctx, r, s, refused); fresh != nil || r.subject == "" {
+		return fresh
+	}
 	if !s.renewed.IsZero() && c.now().Sub(s.renewed) < renewPause {
 		return nil
 	}
 	s.renewed = c.now()
-	if fresh := c.reread(ctx, r, s, refused); fresh != nil || r.subject == "" {
-		return fresh
-	}
 	_, err = c.vault.RefreshConnection(ctx, &tokenvaultv1.RefreshConnectionRequest{Subject: r.subject, Provider: r.provider, Label: r.label})
 	if err != nil {
 		return nil
