@@ -161,7 +161,7 @@ func TestWhoeverBeginsTooManySessionsEndsTheirOldest(t *testing.T) {
 
 func TestWhatBrowsersMaySend(t *testing.T) {
 	s := newSite(t, "--public-url", "https://mcp.example.com")
-	s.endpoint = strings.Replace(s.log.await(t, `msg=serving http=(\S+)`), "127", "http://127", 1) + mcpPath
+	s.endpoint = "http://" + s.log.await(t, `msg=serving http=(\S+)`) + mcpPath // the log's is the public one
 	token := s.issuer.Token(map[string]any{"aud": "https://mcp.example.com/mcp", "sub": "alice"})
 	for _, row := range []struct {
 		name    string

@@ -93,10 +93,10 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 				Type                 string
 				AdditionalProperties any
 				Properties           map[string]struct {
-					Type                   any
-					Description            string
-					Maximum, MaxItems, Min *float64
-					Default                any
+					Type              any
+					Description       string
+					Maximum, MaxItems *float64
+					Default           any
 				}
 			}
 			if err := json.Unmarshal(data, &schema); err != nil {
