@@ -63,7 +63,7 @@ func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, end()) }()
 	config.AllowWrites = o.allowWrites
 	server := newMCPServer(config, log)
-	server.AddReceivingMiddleware((&sessions{}).bound)
+	server.AddReceivingMiddleware((&sessions{}).bound, boundCalls)
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	web := newHTTPServer(f.handler(stopping, server, who, origin, log), keeper, log)
@@ -121,7 +121,7 @@ func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *s
 		options.ResourceMetadataURL = origin + metadataPath + mcpPath
 		f.handleMetadata(mux, origin+mcpPath)
 	}
-	known := auth.RequireBearerToken(who.verify, options)((&requests{}).bounded(forKnown(streams(stopping, protocol))))
+	known := auth.RequireBearerToken(who.verify, options)(boundRequests(forKnown(streams(stopping, protocol))))
 	mux.Handle(mcpPath, fromBrowsers(origin, known))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return answers(calm(log, mux))

@@ -71,43 +71,61 @@ func withConnection(ctx context.Context, c net.Conn) context.Context {
 // forKnown is for requests of people who have shown who they are: their connections stay
 // where others make room, and they may send a body.
 func forKnown(next http.Handler) http.Handler {
+	bodies := &perPerson{most: maxBodies}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if remote, ok := r.Context().Value(connectionKey{}).(net.Addr); ok {
-			if info := auth.TokenInfoFromContext(r.Context()); info != nil {
-				netlimit.Enter(remote, info.UserID)
-				defer netlimit.Leave(remote)
-			}
+		user := nameOf(auth.TokenInfoFromContext(r.Context()))
+		if remote, ok := r.Context().Value(connectionKey{}).(net.Addr); ok && user != "" {
+			netlimit.Enter(remote, user)
+			defer netlimit.Leave(remote)
 		}
-		if err := readBody(w, r); err != nil {
-			status := http.StatusBadRequest
-			if _, tooMuch := errors.AsType[*http.MaxBytesError](err); tooMuch {
-				status = http.StatusRequestEntityTooLarge
-			}
-			http.Error(w, "the request's body is too large, or has not come in time", status)
+		if r.Method != http.MethodPost {
+			r.Body = http.NoBody
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		size := sizeOf(r)
+		if !bodies.take(user, size) {
+			tooMany(w, "too much of what you have sent is under way")
+			return
+		}
+		data, err := readBody(w, r)
+		bodies.giveBack(user, size-int64(len(data)))
+		defer bodies.giveBack(user, int64(len(data)))
+		switch _, tooMuch := errors.AsType[*http.MaxBytesError](err); {
+		case tooMuch:
+			http.Error(w, "the request's body is too large", http.StatusRequestEntityTooLarge)
+		case err != nil:
+			http.Error(w, "the request's body has not come in time", http.StatusBadRequest)
+		case bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")):
+			http.Error(w, "send one message in each request: later revisions of MCP know no batches, and this server takes none", http.StatusBadRequest)
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(data))
+			next.ServeHTTP(w, r)
+		}
 	})
+}
+
+// sizeOf is how large a body may get.
+func sizeOf(r *http.Request) int64 {
+	if r.ContentLength < 0 {
+		return maxBody
+	}
+	return min(r.ContentLength, maxBody)
 }
 
 // readBody reads the body as a whole, and for so long: a request that trickles in would
 // hold a handler. http.Server's own ReadTimeout goes on while an answer is streamed, and
 // would end that.
-func readBody(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		r.Body = http.NoBody
-		return nil
-	}
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	control := http.NewResponseController(w)
 	if err := control.SetReadDeadline(time.Now().Add(bodyPatience)); err != nil {
-		return err
+		return nil, err
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(data))
-	return control.SetReadDeadline(time.Time{})
+	return data, control.SetReadDeadline(time.Time{})
 }
 
 // streams ends the streams that wait for messages (GET) when the server stops, and when

@@ -1,56 +1,61 @@
 package main
 
 import (
+	"context"
 	"net/http"
-	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// maxRequests is how many requests of one person are served at once: each may wait for
-// minutes, as for somebody to sign in at Mailchimp.
-const maxRequests = 100
+// What is served of one person at once, so that nobody takes all there is.
+const (
+	// maxRequests are requests: each may wait for minutes, as for somebody to sign in at
+	// Mailchimp.
+	maxRequests = 100
+	// maxCalls are calls of tools. Those of sessions go on when the request that has
+	// brought them has gone.
+	maxCalls = 64
+	// maxBodies is in bytes, of the bodies of requests. What is made of them is many times
+	// as large.
+	maxBodies = 8 << 20
+)
 
-// requests keeps one person from taking all there is. It is safe for concurrent use.
-type requests struct {
-	mu     sync.Mutex
-	byUser map[string]int // under way
-}
-
-func (q *requests) enter(user string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.byUser == nil {
-		q.byUser = map[string]int{}
-	}
-	if q.byUser[user] >= maxRequests {
-		return false
-	}
-	q.byUser[user]++
-	return true
-}
-
-func (q *requests) leave(user string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.byUser[user]--; q.byUser[user] == 0 {
-		delete(q.byUser, user)
-	}
-}
-
-// bounded is for requests of people who have shown who they are.
-func (q *requests) bounded(next http.Handler) http.Handler {
+// boundRequests is for requests of people who have shown who they are.
+func boundRequests(next http.Handler) http.Handler {
+	requests := &perPerson{most: maxRequests}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user := ""
-		if info := auth.TokenInfoFromContext(r.Context()); info != nil {
-			user = info.UserID
-		}
-		if !q.enter(user) {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "too many of your requests are under way", http.StatusTooManyRequests)
+		user := nameOf(auth.TokenInfoFromContext(r.Context()))
+		if !requests.take(user, 1) {
+			tooMany(w, "too many of your requests are under way")
 			return
 		}
-		defer q.leave(user)
+		defer requests.giveBack(user, 1)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func tooMany(w http.ResponseWriter, text string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, text, http.StatusTooManyRequests)
+}
+
+// codeTooMany is of the codes that JSON-RPC leaves to servers.
+const codeTooMany = -32000
+
+// boundCalls is the middleware that counts calls of tools.
+func boundCalls(next mcp.MethodHandler) mcp.MethodHandler {
+	calls := &perPerson{most: maxCalls}
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if method != "tools/call" {
+			return next(ctx, method, req)
+		}
+		user := userOf(req)
+		if !calls.take(user, 1) {
+			return nil, &jsonrpc.Error{Code: codeTooMany, Message: "too many of your calls are under way: call again when some of them have ended"}
+		}
+		defer calls.giveBack(user, 1)
+		return next(ctx, method, req)
+	}
 }

@@ -17,7 +17,7 @@ func TestNobodyTakesAllRequestsThereAre(t *testing.T) {
 			return &auth.TokenInfo{UserID: token, Expiration: time.Now().Add(time.Hour)}, nil
 		}
 		release := make(chan struct{})
-		handler := auth.RequireBearerToken(verify, nil)((&requests{}).bounded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })))
+		handler := auth.RequireBearerToken(verify, nil)(boundRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })))
 		statuses := make(chan int, maxRequests+1)
 		send := func(user string) {
 			req, w := httptest.NewRequestWithContext(t.Context(), http.MethodPost, mcpPath, nil), httptest.NewRecorder()

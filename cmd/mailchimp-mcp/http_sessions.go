@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -36,14 +35,10 @@ func (s *sessions) bound(next mcp.MethodHandler) mcp.MethodHandler {
 }
 
 func userOf(req mcp.Request) string {
-	var info *auth.TokenInfo
 	if extra := req.GetExtra(); extra != nil {
-		info = extra.TokenInfo
+		return nameOf(extra.TokenInfo)
 	}
-	if info == nil {
-		return ""
-	}
-	return info.UserID
+	return ""
 }
 
 func (s *sessions) add(user string, session *mcp.ServerSession) {
@@ -52,11 +47,13 @@ func (s *sessions) add(user string, session *mcp.ServerSession) {
 	if s.byUser == nil {
 		s.byUser = map[string][]*mcp.ServerSession{}
 	}
-	s.byUser[user] = append(s.byUser[user], session)
-	if all := s.byUser[user]; len(all) > maxSessions {
+	all := append(s.byUser[user], session)
+	if len(all) > maxSessions {
 		oldest := all[0]
 		go func() { _ = oldest.Close() }() // waits for calls under way
+		all = slices.Delete(all, 0, 1)     // at once, so that the next one ends another
 	}
+	s.byUser[user] = all
 	go func() {
 		_ = session.Wait()
 		s.remove(user, session)

@@ -17,7 +17,9 @@ func newMCPServer(c tools.Config, log *slog.Logger) *mcp.Server {
 		&mcp.ServerOptions{
 			Instructions: tools.Instructions(c.AllowWrites),
 			Logger:       protocolLog(log),
-			Capabilities: &mcp.ServerCapabilities{}, // the tools' are added; nothing is logged to clients
+			// The tools stay as they are, so that nobody waits for news of them, and nothing is
+			// logged to clients.
+			Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
 		},
 	)
 	tools.Register(server, c)
