@@ -59,6 +59,8 @@ type flows struct {
 	of     map[string][]*flow // by subject
 	count  int
 	closed bool
+	// waiting counts the calls that wait, by subject.
+	waiting map[string]int
 	// used are links that have led to a connection, until they would have ended anyway.
 	used map[string]time.Time
 }

@@ -7,17 +7,24 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
+// maxWaiting is how many calls of one person wait: those of sessions do so when their
+// clients have gone, too.
+const maxWaiting = 100
+
 // await waits for a person who has said that they are at it, for the time that a call may
-// take. It returns nil also when that is over.
+// take. It returns nil also when that is over, and where too many wait already.
 func (c *call) await(ctx context.Context) error {
 	f, err := c.awaited()
 	if f == nil || err != nil {
 		return err
 	}
-	if !c.auth.enter() {
-		return errClosed
+	switch isIn, err := c.auth.enter(c.conn.Subject); {
+	case err != nil:
+		return err
+	case !isIn:
+		return nil
 	}
-	defer c.auth.background.Done()
+	defer c.auth.leave(c.conn.Subject)
 	limit := time.NewTimer(c.auth.config.Wait)
 	defer limit.Stop()
 	beat := time.NewTicker(c.auth.beat)
@@ -36,14 +43,29 @@ func (c *call) await(ctx context.Context) error {
 	}
 }
 
-// enter has Close wait for the caller, who calls background.Done. False: it is closed.
-func (a *Auth) enter() bool {
+// enter has Close wait for the caller, who calls leave. False: too many calls of that
+// person wait already.
+func (a *Auth) enter(subject string) (isIn bool, err error) {
 	a.flows.mu.Lock()
 	defer a.flows.mu.Unlock()
-	if !a.flows.closed {
-		a.background.Add(1)
+	switch {
+	case a.flows.closed:
+		return false, errClosed
+	case a.flows.waiting[subject] >= maxWaiting:
+		return false, nil
 	}
-	return !a.flows.closed
+	a.flows.waiting[subject]++
+	a.background.Add(1)
+	return true, nil
+}
+
+func (a *Auth) leave(subject string) {
+	a.flows.mu.Lock()
+	defer a.flows.mu.Unlock()
+	if a.flows.waiting[subject]--; a.flows.waiting[subject] == 0 {
+		delete(a.flows.waiting, subject)
+	}
+	a.background.Done()
 }
 
 // awaited returns the flow that the call waits for. Nil: none.
