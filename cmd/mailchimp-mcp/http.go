@@ -66,6 +66,9 @@ func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
 	server.AddReceivingMiddleware((&sessions{}).bound, boundCalls)
 	stopping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	if config.Auth != nil { // calls that wait for people end, as streams do
+		defer context.AfterFunc(stopping, func() { _ = config.Auth.Close() })()
+	}
 	web := newHTTPServer(f.handler(stopping, server, who, origin, log), keeper, log)
 	log.Info("serving", slog.String("http", lis.Addr().String()), slog.String("mcp", origin+mcpPath), slog.Bool("tls", keeper != nil))
 	group, ctx := errgroup.WithContext(ctx)
@@ -139,9 +142,9 @@ func newHTTPServer(handler http.Handler, keeper *certs.Keeper, log *slog.Logger)
 	}
 }
 
-// serve serves until ctx ends or lis fails. Then it ends the streams that wait for
-// messages, and gives requests under way a while.
-func serve(ctx context.Context, s *http.Server, lis net.Listener, endStreams func(), log *slog.Logger) error {
+// serve serves until ctx ends or lis fails. Then it ends what waits (streams for
+// messages, calls for people), and gives requests under way a while.
+func serve(ctx context.Context, s *http.Server, lis net.Listener, endWaits func(), log *slog.Logger) error {
 	lis = netlimit.Listen(lis, netlimit.Bound(), netlimit.Allowance{})
 	failed := make(chan error, 1)
 	go func() {
@@ -156,7 +159,7 @@ func serve(ctx context.Context, s *http.Server, lis net.Listener, endStreams fun
 		return err
 	case <-ctx.Done():
 	}
-	endStreams()
+	endWaits()
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
 	if err := s.Shutdown(patience); err != nil {
