@@ -18,7 +18,7 @@ import (
 
 // HTTPClient returns a client for a provider's API that acts for a subject. It adds the
 // headers with the credentials to each request, and takes URLs without a host as paths
-// below the API's base URL for that account.
+// below the API's base URL for that account. A path with ".." is refused, encoded or not.
 //
 // The headers go to the host of that base URL (the same scheme, host and port), and to
 // hosts of [WithAPIHosts] over https. A request to another is refused. A redirect
@@ -118,10 +118,23 @@ func (t *transport) target(u *url.URL, creds *Credentials) (*url.URL, error) {
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("client: there is no host in %q, and the vault knows no API base URL of provider %s: write the whole URL, or have api_base_url added to the vault's configuration", u.Path, t.request.provider)
 	}
+	if goesUp(u.Path) {
+		return nil, fmt.Errorf("client: the path %q has a \"..\" in it, and may lead out of %s, to another account: write it without", u.Path, creds.APIBaseURL)
+	}
 	base.Path = cmp.Or(base.Path, "/") // JoinPath puts none before a path that is alone
 	whole := base.JoinPath(u.EscapedPath())
 	whole.RawQuery, whole.Fragment = u.RawQuery, u.Fragment
 	return whole, nil
+}
+
+// goesUp reports whether a path without its encoding has a part that servers take for the
+// one above: as RFC 3986 has it (section 5.2.4), behind a backslash, or with a parameter.
+func goesUp(path string) bool {
+	parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' })
+	return slices.ContainsFunc(parts, func(part string) bool {
+		name, _, _ := strings.Cut(part, ";")
+		return name == ".."
+	})
 }
 
 // isAPI reports whether credentials may go there. Plaintext does for loopback alone.

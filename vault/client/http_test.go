@@ -131,6 +131,29 @@ func TestABaseURLMayHaveNoPath(t *testing.T) {
 	}
 }
 
+// TestAPathDoesNotLeaveTheBaseURL: behind another path of the same host may be another
+// account, as with https://api.example.com/ex/{site}. Parts of paths are often what
+// somebody else has written.
+func TestAPathDoesNotLeaveTheBaseURL(t *testing.T) {
+	const base = "https://api.example.com/ex/site1"
+	for _, path := range []string{
+		"/../site2/issues", "../site2", "..", "/issues/..", "/issues/../../site2", "/..%2fsite2", "/%2e%2e/site2", "/.%2E/site2",
+		"/%2e%2e%2fsite2", `/..\site2`, "/..%5csite2", "/..;/site2", "/..;x=1/site2", "/%2e%2e%3b/site2",
+	} {
+		if got, err := client.RequestTarget(base, path); err == nil || !strings.Contains(err.Error(), `".."`) {
+			t.Errorf("%s asks for %q, %v; want it refused", path, got, err)
+		}
+	}
+	for path, want := range map[string]string{
+		"/...": "/ex/site1/...", "/a..b/..c": "/ex/site1/a..b/..c", "/issues?jql=a/../b": "/ex/site1/issues?jql=a/../b", "/./issues": "/ex/site1/issues",
+		"/group%2Fproject": "/ex/site1/group%2Fproject",
+	} {
+		if got, err := client.RequestTarget(base, path); err != nil || got != "api.example.com "+want {
+			t.Errorf("%s asks for %q, %v; want %s", path, got, err, want)
+		}
+	}
+}
+
 func TestCredentialsGoNowhereElse(t *testing.T) {
 	a := &api{answer: func(*http.Request) *http.Response { return answerOf(http.StatusOK) }}
 	s := vaulttest.New(t, vaulttest.Config{})
