@@ -28,7 +28,10 @@ type rig struct {
 // newRig starts everything, for somebody who may change things unless c says otherwise.
 func newRig(t testing.TB, c tools.Config, s sandbox.Config) *rig {
 	t.Helper()
-	s.Now = func() time.Time { return time.Date(2026, 7, 1, 9, 10, 0, 0, time.UTC) }
+	if c.Now == nil {
+		c.Now = func() time.Time { return time.Date(2026, 7, 1, 9, 10, 0, 0, time.UTC) }
+	}
+	s.Now = c.Now
 	box, err := sandbox.New(s)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -22,7 +23,7 @@ func (r *registry) addSending() {
 		name: "schedule_campaign", title: "Schedule a campaign", effect: replaces,
 		description: "Has Mailchimp send a campaign to its whole audience or segment at a time, which needs a paid plan. Until then, unschedule_campaign takes it back; afterwards nothing does. " +
 			"Look at get_send_checklist first, and have the person agree to the recipients and the time. No tool sends at once.",
-	}, scheduleCampaign)
+	}, scheduling(r.now))
 	add(r, tool{
 		name: "unschedule_campaign", title: "Unschedule a campaign", effect: replaces,
 		description: "Takes back the schedule of a campaign that is not being sent yet. It becomes a draft again.",
@@ -66,31 +67,56 @@ func sendTestEmail(ctx context.Context, c *marketing.Client, in sendTestEmailInp
 	return answer{"campaign_id": in.CampaignID, "sent_to": texts(in.EmailAddresses)}, nil
 }
 
-// step is how exact a schedule can be.
-const step = 15 * time.Minute
+const (
+	// step is how exact a schedule can be.
+	step = 15 * time.Minute
+	// notice is how long a schedule can be taken back, at least: a campaign that is
+	// scheduled for the next minute is one that is sent at once.
+	notice = 10 * time.Minute
+)
 
 type scheduleCampaignInput struct {
 	campaign
-	ScheduleTime string `json:"schedule_time" jsonschema:"When to send: ISO 8601 with a zone, in the future, at a full quarter of an hour, such as 2026-07-01T09:30:00Z or 2026-07-01T11:30:00+02:00." min:"16" max:"30"`
+	ScheduleTime string `json:"schedule_time" jsonschema:"When to send: ISO 8601 with a zone, 10 minutes from now at least, at a full quarter of an hour, such as 2026-07-01T09:30:00Z or 2026-07-01T11:30:00+02:00." min:"16" max:"30"`
 }
 
-func scheduleCampaign(ctx context.Context, c *marketing.Client, in scheduleCampaignInput) (answer, error) {
-	path, err := in.own("actions", "schedule")
-	if err != nil {
-		return nil, err
+func scheduling(now func() time.Time) handler[scheduleCampaignInput] {
+	return func(ctx context.Context, c *marketing.Client, in scheduleCampaignInput) (answer, error) {
+		at, err := sendTime(in.ScheduleTime, now().UTC())
+		if err != nil {
+			return nil, err
+		}
+		return scheduleCampaign(ctx, c, in.campaign, at)
 	}
-	at, err := instant("schedule_time", in.ScheduleTime)
+}
+
+// sendTime reads a time that a campaign can be scheduled for.
+func sendTime(text string, now time.Time) (time.Time, error) {
+	at, err := instant("schedule_time", text)
 	if err != nil {
-		return nil, err
+		return time.Time{}, err
 	}
 	if !at.Equal(at.Truncate(step)) {
-		return nil, errors.New("schedule_time: Mailchimp sends at full quarters of an hour, with :00, :15, :30 or :45")
+		return time.Time{}, errors.New("schedule_time: Mailchimp sends at full quarters of an hour, with :00, :15, :30 or :45")
+	}
+	soonest := now.Add(notice)
+	if at.Before(soonest) {
+		next := soonest.Add(step - 1).Truncate(step)
+		return time.Time{}, fmt.Errorf("schedule_time: it is %s now, and there have to be 10 minutes left in which the schedule can be taken back: %s is the next time that there is", now.Format(time.RFC3339), next.Format(time.RFC3339))
+	}
+	return at, nil
+}
+
+func scheduleCampaign(ctx context.Context, c *marketing.Client, of campaign, at time.Time) (answer, error) {
+	path, err := of.own("actions", "schedule")
+	if err != nil {
+		return nil, err
 	}
 	body := map[string]any{"schedule_time": at.Format(isoTime)}
 	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path, Body: body}); err != nil {
 		return nil, err
 	}
-	return answer{"campaign_id": in.CampaignID, "status": "schedule", "schedule_time": at.Format(time.RFC3339)}, nil
+	return answer{"campaign_id": of.CampaignID, "status": "schedule", "schedule_time": at.Format(time.RFC3339)}, nil
 }
 
 type unscheduleCampaignInput struct{ campaign }

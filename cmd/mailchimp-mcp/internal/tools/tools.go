@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -22,6 +23,8 @@ type Config struct {
 	Limiter *marketing.Limiter
 	// AllowWrites adds the tools that change something at Mailchimp.
 	AllowWrites bool
+	// Now is the clock that schedules are compared with. Nil: time.Now.
+	Now func() time.Time
 }
 
 // Register adds the tools to a server. It panics where a tool's own definition is wrong,
@@ -30,9 +33,12 @@ func Register(server *mcp.Server, c Config) {
 	if c.Auth == nil && c.Account == nil {
 		panic("tools: set Auth or Account")
 	}
-	r := &registry{server: server, config: c, limiter: c.Limiter}
+	r := &registry{server: server, config: c, limiter: c.Limiter, now: c.Now}
 	if r.limiter == nil {
 		r.limiter = marketing.NewLimiter()
+	}
+	if r.now == nil {
+		r.now = time.Now
 	}
 	server.AddReceivingMiddleware(takeNull)
 	r.addAccount()
@@ -68,6 +74,7 @@ type registry struct {
 	server  *mcp.Server
 	config  Config
 	limiter *marketing.Limiter
+	now     func() time.Time
 }
 
 // effect is what a tool does at Mailchimp.

@@ -1,9 +1,14 @@
 package tools_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/tools"
+	"github.com/tokenvault/tokenvault/vault/sandbox"
 )
 
 func TestAMemberIsAddedChangedTaggedAndArchived(t *testing.T) {
@@ -128,5 +133,44 @@ func TestWhatWasSentIsNotDeleted(t *testing.T) {
 	r.fails("delete_campaign_draft", args{"campaign_id": id}, `"sent"`, "it stays")
 	if got := r.call("get_campaign", args{"campaign_id": id}); got["status"] != "sent" {
 		t.Errorf("got %v, want the campaign as it was", got)
+	}
+}
+
+// TestNothingIsSentAtOnce: a schedule for the next minute would be a way to, and the
+// person could not take it back.
+func TestNothingIsSentAtOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		now, at, next string // next: what is offered instead. Empty: it is scheduled
+	}{
+		"a second before":       {"09:14:59", "09:15:00", "09:30:00"},
+		"five minutes before":   {"09:10:00", "09:15:00", "09:30:00"},
+		"now":                   {"09:15:00", "09:15:00", "09:30:00"},
+		"in another zone":       {"09:14:59", "11:15:00+02:00", "09:30:00"},
+		"before":                {"09:10:00", "09:00:00", "09:30:00"},
+		"a little too late":     {"09:05:01", "09:15:00", "09:30:00"},
+		"ten minutes before":    {"09:05:00", "09:15:00", ""},
+		"twenty minutes before": {"09:10:00", "09:30:00", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, err := time.Parse(time.RFC3339, "2026-07-01T"+tt.now+"Z")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newRig(t, tools.Config{AllowWrites: true, Now: func() time.Time { return now }}, sandbox.Config{})
+			of := args{"campaign_id": r.readyDraft(r.audience()), "schedule_time": "2026-07-01T" + tt.at}
+			if !strings.Contains(tt.at, "+") {
+				of["schedule_time"] = "2026-07-01T" + tt.at + "Z"
+			}
+			want := "schedule"
+			if tt.next == "" {
+				r.call("schedule_campaign", of)
+			} else {
+				r.fails("schedule_campaign", of, "10 minutes", "2026-07-01T"+tt.next+"Z is the next")
+				want = "save"
+			}
+			if got := r.call("get_campaign", args{"campaign_id": of["campaign_id"]}); got["status"] != want {
+				t.Errorf("got a campaign with the status %v, want %s", got["status"], want)
+			}
+		})
 	}
 }
