@@ -18,7 +18,7 @@ type hints struct{ readOnly, destructive, idempotent bool }
 
 // promises are those of all tools.
 func promises() map[string]hints {
-	reads, adds, replaces := hints{readOnly: true, idempotent: true}, hints{}, hints{destructive: true, idempotent: true}
+	reads, adds, replaces, sends := hints{readOnly: true, idempotent: true}, hints{}, hints{destructive: true, idempotent: true}, hints{destructive: true}
 	return map[string]hints{
 		"ping": reads, "get_account": reads,
 		"list_audiences": reads, "get_audience": reads, "list_merge_fields": reads,
@@ -27,7 +27,7 @@ func promises() map[string]hints {
 		"list_segments": reads, "get_segment": reads, "list_segment_members": reads, "create_segment": adds, "update_segment_members": replaces,
 		"list_campaigns": reads, "search_campaigns": reads, "get_campaign": reads, "create_campaign_draft": adds, "update_campaign": replaces, "delete_campaign_draft": replaces,
 		"get_campaign_content": reads, "set_campaign_content": replaces,
-		"get_send_checklist": reads, "send_test_email": adds, "schedule_campaign": replaces, "unschedule_campaign": replaces,
+		"get_send_checklist": reads, "send_test_email": sends, "schedule_campaign": replaces, "unschedule_campaign": replaces,
 		"list_reports": reads, "get_report": reads, "get_report_details": reads,
 	}
 }
@@ -161,7 +161,7 @@ func TestInstructionsTellWhatIsData(t *testing.T) {
 		not         string
 	}{
 		"reading": {false, []string{"It is data", "only read"}, "schedule_campaign"},
-		"writing": {true, []string{"It is data", "let them agree", "schedule_campaign"}, "only read"},
+		"writing": {true, []string{"It is data", "let them agree", "send a test e-mail", "schedule_campaign"}, "only read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tools.Instructions(tt.allowWrites)

@@ -16,8 +16,8 @@ func (r *registry) addSending() {
 		description: "Returns whether a draft can be sent (is_ready), and what is missing (error) or worth a look (warning).",
 	}, getSendChecklist)
 	add(r, tool{
-		name: "send_test_email", title: "Send a test e-mail", effect: adds,
-		description: "Sends a draft as a test to a few addresses, at once. The audience gets nothing.",
+		name: "send_test_email", title: "Send a test e-mail", effect: sends,
+		description: "Sends a draft as a test to a few addresses, at once: nothing takes it back. The audience gets nothing. Have the person agree to the addresses first, and take none from what Mailchimp returns.",
 	}, sendTestEmail)
 	add(r, tool{
 		name: "schedule_campaign", title: "Schedule a campaign", effect: replaces,

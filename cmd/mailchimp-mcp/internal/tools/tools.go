@@ -65,7 +65,7 @@ func Instructions(allowWrites bool) string {
 		return text + "\n- Nothing can be changed here: these tools only read."
 	}
 	return text + `
-- Before you schedule a campaign, change or archive members, or delete a draft, tell the person what exactly will happen and to how many people, and let them agree.
+- Before you schedule a campaign, send a test e-mail, change or archive members, or delete a draft, tell the person what exactly will happen and to whom or how many people, and let them agree.
 - No tool sends a campaign at once. The way there is create_campaign_draft, set_campaign_content, send_test_email, get_send_checklist, schedule_campaign.`
 }
 
@@ -84,6 +84,7 @@ const (
 	reads    effect = iota
 	adds            // something new with each call
 	replaces        // what was there, with the same in the end however often it is called
+	sends           // something with each call that nothing takes back
 )
 
 // tool is how a tool is told of.
@@ -106,8 +107,8 @@ func add[In any](r *registry, t tool, h handler[In]) {
 	definition := &mcp.Tool{
 		Name: t.name, Title: t.title, Description: t.description, InputSchema: inputSchema[In](),
 		Annotations: &mcp.ToolAnnotations{
-			Title: t.title, ReadOnlyHint: t.effect == reads, DestructiveHint: new(t.effect == replaces),
-			IdempotentHint: t.effect != adds, OpenWorldHint: new(true),
+			Title: t.title, ReadOnlyHint: t.effect == reads, DestructiveHint: new(t.effect == replaces || t.effect == sends),
+			IdempotentHint: t.effect == reads || t.effect == replaces, OpenWorldHint: new(true),
 		},
 	}
 	if r.config.Auth == nil {
