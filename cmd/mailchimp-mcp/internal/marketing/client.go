@@ -134,6 +134,9 @@ func (c *Client) try(ctx context.Context, r Request, body []byte) (map[string]an
 		return nil, callFailed(r, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols { // the body is the connection, of which no deadline ends a read
+		return nil, c.problem(r, resp, nil)
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
 		return nil, callFailed(r, err)

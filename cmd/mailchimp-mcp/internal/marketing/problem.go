@@ -90,6 +90,8 @@ func (e *Error) advice() string {
 		return "Mailchimp has a fault at the moment, and may have done it or not: look before you try again"
 	case e.Status >= 500 && e.Status != statusCompliance:
 		return "Mailchimp has a fault at the moment: " + e.later()
+	case e.Status == http.StatusSwitchingProtocols:
+		return "it wants another protocol, for which nobody has asked: check the API's base URL, and what stands between"
 	case e.Status >= 300 && e.Status < 400:
 		return "it sends requests elsewhere, which is not followed with credentials: check the API's base URL"
 	}

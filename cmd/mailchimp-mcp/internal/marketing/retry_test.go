@@ -136,6 +136,26 @@ func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	})
 }
 
+// TestAServerThatSwitchesProtocolsIsGivenUp: what comes after a 101 is the connection
+// itself, which no context ends. It would keep one of the account's ten for good.
+func TestAServerThatSwitchesProtocolsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent, never := io.Pipe()
+		defer func() { _ = never.Close() }()
+		c, err := marketing.New(marketing.Config{Limiter: marketing.NewLimiter(), HTTP: &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: silent, Request: req}, nil
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Get(t.Context(), pathOf(t, "ping"), nil)
+		wantWords(t, err, "answered 101", "base URL")
+		if _, err := never.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("got %v from a write to the connection, want it closed", err)
+		}
+	})
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
