@@ -189,6 +189,7 @@ func TestAnAnswerThatDoesNotEndIsCutOff(t *testing.T) {
 		{"slow headers", "HTTP/1.1 200 OK\r\nX-Slow: "},
 		{"slow hints", "HTTP/1.1 103 Early Hints\r\n\r\n"},
 		{"a slow error", "HTTP/1.1 500 Oh\r\n\r\n"},
+		{"another protocol", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: slow\r\n\r\n"},
 		{"nothing", ""},
 	} {
 		for name, ask := range map[string]func(ctx context.Context, p *Provider) error{

@@ -114,11 +114,20 @@ func specialNetworks() []netip.Prefix {
 // token endpoint is sent is for that endpoint alone.
 func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// agent adds the user agent to every request.
+// agent adds the user agent to every request, and takes no answer in another protocol.
 type agent struct{ next http.RoundTripper }
 
 func (a agent) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", userAgent)
-	return a.next.RoundTrip(req)
+	resp, err := a.next.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		// What follows is the connection itself, and no deadline ends a read of that.
+		_ = resp.Body.Close()
+		return nil, errSwitched
+	}
+	return resp, err
 }
+
+// errSwitched says that an answer is no HTTP.
+var errSwitched = errors.New("the answer switches to another protocol, which nobody has asked for")
