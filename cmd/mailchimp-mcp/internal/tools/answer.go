@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -17,13 +16,18 @@ const (
 	// maxText is how much of one text a model is shown, in characters. Content of
 	// campaigns has a limit of its own.
 	maxText = 2_000
+	// maxName and maxDigits are how long names and numbers can be, in characters, and
+	// maxDepth how deep an answer goes. Clients break on what goes far beyond.
+	maxName   = 200
+	maxDigits = 40
+	maxDepth  = 32
 )
 
 // tidy makes an answer fit for a model: without links to the API's other places, and
 // without what people would not see. The text is its JSON, in which HTML stays as it is:
 // the SDK's own would have six characters for each < of it.
 func tidy(a answer) (*mcp.CallToolResult, any, error) {
-	out := tidyValue(a)
+	out := tidyValue(a, 0)
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -40,42 +44,45 @@ func tidy(a answer) (*mcp.CallToolResult, any, error) {
 // content is a text that a tool has cut itself.
 type content string
 
-func tidyValue(v any) any {
+// tidyValue makes a copy of a value that is so many levels deep in the answer.
+func tidyValue(v any, depth int) any {
 	switch v := v.(type) {
 	case answer:
-		return tidyValue(map[string]any(v))
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, value := range v {
-			if name != "_links" {
-				out[name] = tidyValue(value)
-			}
+		return tidyValue(map[string]any(v), depth)
+	case map[string]any, []any:
+		if depth == maxDepth {
+			return fmt.Sprintf("[cut: it goes deeper than %d levels]", maxDepth)
 		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, value := range v {
-			out[i] = tidyValue(value)
-		}
-		return out
+		return tidyAll(v, depth+1)
 	case content:
 		return visible(string(v))
 	case string:
 		return cut(visible(v), maxText)
+	case json.Number:
+		if len(v) > maxDigits {
+			return cut(v.String(), maxDigits)
+		}
 	}
 	return v
 }
 
-// visible leaves out what hides text from people and shows it to models, or turns it
-// around: Unicode tags, direction marks and control characters.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		isHidden := r >= 0xE0000 && r <= 0xE007F || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
-		if isHidden || unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
+// tidyAll is tidyValue for all that is in an object or a list.
+func tidyAll(v any, depth int) any {
+	if list, isList := v.([]any); isList {
+		out := make([]any, len(list))
+		for i, value := range list {
+			out[i] = tidyValue(value, depth)
 		}
-		return r
-	}, s)
+		return out
+	}
+	object, _ := v.(map[string]any)
+	out := make(map[string]any, len(object))
+	for name, value := range object {
+		if name != "_links" {
+			out[cut(visible(name), maxName)] = tidyValue(value, depth)
+		}
+	}
+	return out
 }
 
 // cut bounds a text, and says so in it.

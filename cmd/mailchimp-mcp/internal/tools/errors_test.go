@@ -122,14 +122,61 @@ func TestMailchimpIsNotAskedTooMuch(t *testing.T) {
 	}
 }
 
+// TestTextThatHidesIsLeftOut has text that people do not see, and models read: each letter
+// of it is one of some characters that show nothing.
 func TestTextThatHidesIsLeftOut(t *testing.T) {
-	r := writing(t)
-	id := r.audience()
-	hidden := "Urist\U000E0069\U000E0067\u202e!"
-	r.call("add_or_update_member", args{"audience_id": id, "email_address": "a@example.com", "status_if_new": "subscribed", "merge_fields": args{"FNAME": hidden}})
-	got := r.call("get_member", args{"audience_id": id, "email_address": "a@example.com"})
-	if name := text(t, got, "merge_fields.FNAME"); name != "Urist!" {
-		t.Errorf("got %q, want Urist!", name)
+	for name, tt := range map[string]struct{ text, want string }{
+		"tags":                         {"Urist\U000E0069\U000E0067!", "Urist!"},
+		"overrides of the direction":   {"Urist\u202e\u2066!\u2069", "Urist!"},
+		"a direction mark of Arabic":   {"Urist\u061c!", "Urist!"},
+		"signs of mathematics":         {"Urist\u2062\u2064\u2062\u2062!", "Urist!"},
+		"selectors of variants":        {"Urist\U000E0101\U000E01EF!", "Urist!"},
+		"a selector after another":     {"Urist\ufe00\ufe01\ufe0f\ufe0f!", "Urist\ufe0f!"},
+		"joiners in a row":             {"Urist\u200d\u200c\u200d\u200d!", "Urist\u200d!"},
+		"joiners and selectors":        {"Urist\u200d\ufe0f\u200d\ufe0f!", "Urist\u200d!"},
+		"spaces without a width":       {"Ur\u200bist\u2060\ufeff!", "Urist!"},
+		"hyphens that are not shown":   {"Ur\u00adist!", "Urist!"},
+		"letters that are blank":       {"Urist\u3164\u115f\u1160\uffa0!", "Urist!"},
+		"annotations":                  {"Urist\ufff9\ufffb!", "Urist!"},
+		"control characters":           {"Urist\x1b[31m\u009b!", "Urist[31m!"},
+		"what stays: a family":         {"\U0001F469\u200d\U0001F467", "\U0001F469\u200d\U0001F467"},
+		"what stays: a heart in red":   {"\u2764\ufe0f!", "\u2764\ufe0f!"},
+		"what stays: a heart on fire":  {"\u2764\ufe0f\u200d\U0001F525", "\u2764\ufe0f\u200d\U0001F525"},
+		"what stays: Persian":          {"\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"},
+		"what stays: letters of Tibet": {"\u0f40\u0f72\u0301", "\u0f40\u0f72\u0301"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := writing(t)
+			id := r.audience()
+			r.call("add_or_update_member", args{"audience_id": id, "email_address": "a@example.com", "status_if_new": "subscribed", "merge_fields": args{"FNAME": tt.text}})
+			got := r.call("get_member", args{"audience_id": id, "email_address": "a@example.com"})
+			if name := text(t, got, "merge_fields.FNAME"); name != tt.want {
+				t.Errorf("got %+q, want %+q", name, tt.want)
+			}
+		})
+	}
+}
+
+// TestAnswersAreTidyWhereverTheyCouldNotBe has Mailchimp, or what stands before it, answer
+// with what a model or its client stumbles over.
+func TestAnswersAreTidyWhereverTheyCouldNotBe(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
+	for name, tt := range map[string]struct{ body, want string }{
+		"a name that hides":   {`{"a\u001b[31m\u202e\u2062":1}`, `{"a[31m":1}`},
+		"a name that is long": {`{"` + strings.Repeat("n", 10_000) + `":1}`, `{"` + strings.Repeat("n", 200) + `… [cut: 200 of 10000 characters]":1}`},
+		"a number as a text":  {`{"a":1` + strings.Repeat("0", 5000) + `}`, `{"a":"1` + strings.Repeat("0", 39) + `… [cut: 40 of 5001 characters]"}`},
+		"a number":            {`{"a":12345678901234567890.5}`, `{"a":12345678901234567890.5}`},
+		"deep":                {deep(20), deep(20)},
+		"too deep":            {deep(5000), strings.Repeat(`{"a":`, 32) + `"[cut: it goes deeper than 32 levels]"` + strings.Repeat("}", 32)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := writing(t)
+			r.sandbox.Fault(sandbox.API, sandbox.Fault{Body: tt.body, ContentType: "application/json"})
+			got, isError := r.send("ping", nil)
+			if isError || got != tt.want {
+				t.Errorf("got %+.500q, want %+.500q", got, tt.want)
+			}
+		})
 	}
 }
 
