@@ -1,6 +1,7 @@
 package marketing
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,7 +44,7 @@ func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
 	return New(Config{
 		HTTP:    &http.Client{Transport: &keyTransport{key: key, base: base, pool: pool}},
 		Limiter: NewLimiter(),
-		Secrets: []secret.String{key},
+		Secrets: []secret.String{key, basic(key)},
 	})
 }
 
@@ -52,6 +53,14 @@ type keyTransport struct {
 	key  secret.String
 	base *url.URL
 	pool http.RoundTripper
+}
+
+// user is of no meaning to Mailchimp.
+const user = "tokenvault"
+
+// basic is what the header has of a key (RFC 7617), which is as good as the key.
+func basic(key secret.String) secret.String {
+	return secret.New(base64.StdEncoding.EncodeToString([]byte(user + ":" + key.Reveal())))
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -66,7 +75,7 @@ func (t *keyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	out.URL = t.base.JoinPath(req.URL.EscapedPath())
 	out.URL.RawQuery = req.URL.RawQuery
 	out.Host = ""
-	out.SetBasicAuth("tokenvault", t.key.Reveal())
+	out.SetBasicAuth(user, t.key.Reveal())
 	resp, err := t.pool.RoundTrip(out)
 	if err != nil {
 		return nil, err

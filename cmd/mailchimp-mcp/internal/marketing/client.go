@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tokenvault/tokenvault/vault/secret"
@@ -27,7 +28,8 @@ type Config struct {
 	// Account names the Mailchimp account for the Limiter. Clients with the same share its
 	// connections; the empty one is an account too.
 	Account string
-	// Secrets are what no error may repeat, whatever Mailchimp answers. May be nil.
+	// Secrets are what no answer and no error may repeat, whatever Mailchimp sends. They
+	// are as headers have them. May be nil.
 	Secrets []secret.String
 }
 
@@ -144,7 +146,10 @@ func (c *Client) try(ctx context.Context, r Request, body []byte) (map[string]an
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, c.problem(r, resp, data[:min(len(data), maxBody)])
 	}
-	return decode(data)
+	if len(data) > maxBody {
+		return nil, fmt.Errorf("the answer of Mailchimp has more than %d MiB: ask for fewer items (count), or for fewer fields", maxBody>>20)
+	}
+	return decode(c.redact(data))
 }
 
 func newRequest(ctx context.Context, r Request, body []byte) (*http.Request, error) {
@@ -179,21 +184,26 @@ func callFailed(r Request, err error) error {
 }
 
 func (c *Client) problem(r Request, resp *http.Response, body []byte) *Error {
-	for _, s := range c.secrets {
-		if !s.IsZero() {
-			body = bytes.ReplaceAll(body, []byte(s.Reveal()), []byte(secret.Redacted))
-		}
-	}
-	e := parseProblem(resp.StatusCode, resp.Header.Get("Content-Type"), body)
+	e := parseProblem(resp.StatusCode, resp.Header.Get("Content-Type"), c.redact(body))
 	e.Method, e.Path, e.RetryAfter = r.Method, r.Path, retryAfter(resp.Header, time.Now())
 	return e
 }
 
+// redact takes the secrets out of JSON, in which PHP has slashes as \/.
+func (c *Client) redact(body []byte) []byte {
+	for _, s := range c.secrets {
+		if s.IsZero() {
+			continue
+		}
+		for _, text := range []string{s.Reveal(), strings.ReplaceAll(s.Reveal(), "/", `\/`)} {
+			body = bytes.ReplaceAll(body, []byte(text), []byte(secret.Redacted))
+		}
+	}
+	return body
+}
+
 // decode reads an answer.
 func decode(data []byte) (map[string]any, error) {
-	if len(data) > maxBody {
-		return nil, fmt.Errorf("the answer of Mailchimp has more than %d MiB: ask for fewer items (count), or for fewer fields", maxBody>>20)
-	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}

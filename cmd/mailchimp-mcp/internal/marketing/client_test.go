@@ -1,7 +1,9 @@
 package marketing_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -73,14 +75,53 @@ func TestAnEmptyAnswerIsOne(t *testing.T) {
 	}
 }
 
-func TestNoErrorRepeatsTheSecret(t *testing.T) {
-	s := &script{replies: []reply{{status: 400, body: `{"title":"Bad","detail":"your token canary-4f1d"}`}}}
-	c, err := marketing.New(marketing.Config{HTTP: &http.Client{Transport: s}, Limiter: marketing.NewLimiter(), Secrets: []secret.String{{}, secret.New("canary-4f1d")}})
-	if err != nil {
-		t.Fatal(err)
+// TestNothingRepeatsTheSecret has what stands before Mailchimp, perhaps, answer with the
+// headers that it was sent.
+func TestNothingRepeatsTheSecret(t *testing.T) {
+	const token = "canary/4f1d+92e0"
+	for name, answer := range map[string]reply{
+		"an error":                  {status: 400, body: `{"title":"Bad","detail":"your token canary/4f1d+92e0"}`},
+		"an error, as PHP has it":   {status: 400, body: `{"title":"Bad","detail":"your token canary\/4f1d+92e0"}`},
+		"an answer":                 {status: 200, body: `{"headers":"Bearer canary/4f1d+92e0"}`},
+		"an answer, as PHP has it":  {status: 200, body: `{"headers":"Bearer canary\/4f1d+92e0"}`},
+		"an answer, as a list's":    {status: 200, body: `{"headers":[{"canary/4f1d+92e0":1}]}`},
+		"an error, in the field":    {status: 400, body: `{"errors":[{"field":"canary/4f1d+92e0","message":"no"}]}`},
+		"an error, at its very end": {status: 400, body: `{"detail":"` + strings.Repeat("x", 495) + `canary/4f1d+92e0"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{replies: []reply{answer}}
+			c, err := marketing.New(marketing.Config{HTTP: &http.Client{Transport: s}, Limiter: marketing.NewLimiter(), Secrets: []secret.String{{}, secret.New(token)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Get(t.Context(), pathOf(t, "lists"), nil)
+			if text := fmt.Sprint(got, err); strings.Contains(text, "cana") || !strings.Contains(text, "[r") {
+				t.Errorf("got %q, want no token", text)
+			}
+		})
 	}
-	_, err = c.Get(t.Context(), pathOf(t, "lists"), nil)
-	wantWords(t, err, "your token [redacted]")
+}
+
+func TestAKeyIsNotRepeatedInTheHeaderThatHasIt(t *testing.T) {
+	for name, status := range map[string]int{"an error": 400, "an answer": 200} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(status)
+				fmt.Fprintf(w, `{"detail":"you sent %s"}`, r.Header.Get("Authorization"))
+			}))
+			defer server.Close()
+			c, err := marketing.NewWithAPIKey(secret.New(apiKey), server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.Get(t.Context(), pathOf(t, "lists"), nil)
+			text := fmt.Sprint(got, err)
+			if encoded := base64.StdEncoding.EncodeToString([]byte("tokenvault:" + apiKey)); strings.Contains(text, encoded[:20]) || !strings.Contains(text, "Basic [redacted]") {
+				t.Errorf("got %q, want Basic [redacted]", text)
+			}
+		})
+	}
 }
 
 const apiKey = "0123456789abcdef0123456789abcdef-us6"

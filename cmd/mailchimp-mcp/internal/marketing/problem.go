@@ -149,10 +149,11 @@ func tellable(s string, limit int) string {
 	return shorten(keyShape.ReplaceAllString(clean(s), "[redacted]"), limit)
 }
 
-// clean makes of everything that does not print a space, and of several one.
+// clean makes of everything that does not print, or shows nothing, a space, and of
+// several one.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar || unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
 			return ' '
 		}
 		return r

@@ -53,9 +53,9 @@ func TestAnErrorIsInWords(t *testing.T) {
 }
 
 func TestAnErrorHasNothingToHideIn(t *testing.T) {
-	body := `{"title":"A\u001b[31m\u202e\u0000B","detail":"the key 0123456789abcdef0123456789abcdef-us6 is wrong` + strings.Repeat("x", 10_000) + `"}`
+	body := `{"title":"A\u001b[31m\u202e\u0000\u2062\u3164\udb40\udd01\u200bB","detail":"the key 0123456789abcdef0123456789abcdef-us6 is wrong` + strings.Repeat("x", 10_000) + `"}`
 	got := parseProblem(400, problemJSON, []byte(body)).Error()
-	if strings.ContainsAny(got, "\x1b\u202e\x00") {
+	if strings.ContainsAny(got, "\x1b\u202e\x00\u2062\u3164\U000E0101\u200b") {
 		t.Errorf("got %q, want no control characters", got)
 	}
 	if strings.Contains(got, "0123456789abcdef") {

@@ -3,11 +3,13 @@ package tools
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
+	"github.com/tokenvault/tokenvault/vault/client"
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -143,8 +145,14 @@ func (r *registry) account(ctx context.Context, conn *mcpauth.Connection) (*mark
 	}
 	return marketing.New(marketing.Config{
 		HTTP: conn.HTTPClient(), Limiter: r.limiter, Account: account,
-		Secrets: []secret.String{credentials.AccessToken, credentials.APIKey},
+		Secrets: []secret.String{credentials.AccessToken, credentials.APIKey, sentAs(credentials)},
 	})
+}
+
+// sentAs is what the header Authorization has, without the scheme.
+func sentAs(c *client.Credentials) secret.String {
+	_, value, _ := strings.Cut(c.Headers.Reveal()["Authorization"], " ")
+	return secret.New(value)
 }
 
 // run has a handler answer, and makes the answer fit for a model.
