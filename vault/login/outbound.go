@@ -31,15 +31,20 @@ func newClient() *http.Client {
 	}
 }
 
-// limited bounds the body of every answer.
+// limited bounds the body of every answer, and takes none in another protocol.
 type limited struct{ next http.RoundTripper }
 
 func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(req)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	if resp.StatusCode == http.StatusSwitchingProtocols { // what follows is the connection, of which no timeout ends a read
+		_ = resp.Body.Close()
+		return nil, errors.New("the answer switches to another protocol")
+	}
+	resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
+	return resp, nil
 }
 
 // codes are those that a token endpoint may answer with (RFC 6749, section 5.2).
