@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -304,6 +305,30 @@ func TestWhoseTheAnswerIsMustBeKnownToBeToldOfChanges(t *testing.T) {
 	if n := r.rpcs.of("GetCredentials"); n != 2 {
 		t.Errorf("%d GetCredentials, want 2", n)
 	}
+}
+
+// TestAnAnswerEndsWithTheSubjectToken: the vault is who looks at those tokens, and many
+// programs do not themselves.
+func TestAnAnswerEndsWithTheSubjectToken(t *testing.T) {
+	issuer := vaulttest.NewIssuer(t, nil)
+	r := newRig(t, vaulttest.Config{
+		Issuers: []access.Issuer{{URL: issuer.URL}}, SubjectTokens: &access.SubjectTokens{Tenant: "default", Issuer: issuer.URL, Audience: "app"},
+	})
+	r.connect("alice", "acme")
+	r.watched()
+	token := issuer.Token(map[string]any{"aud": "app", "sub": "alice", "exp": r.Clock.Now().Add(2 * time.Minute).Unix()})
+	ask := func() error {
+		_, err := r.c.Credentials(t.Context(), "alice", "acme", client.WithSubjectToken(token.Reveal()))
+		return err
+	}
+	if err := errors.Join(ask(), ask()); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.rpcs.of("GetCredentials"); n != 1 {
+		t.Errorf("%d GetCredentials while the token lives, want 1", n)
+	}
+	r.Clock.Advance(4 * time.Minute) // more than clocks may differ
+	wantReason(t, ask(), "INVALID_SUBJECT_TOKEN")
 }
 
 func TestAnAPIKeyIsATokenWhereItIsSentLikeOne(t *testing.T) {

@@ -144,6 +144,9 @@ func (c *Client) askVault(ctx context.Context, r *request) (*answer, error) {
 	if end := a.credentials.ExpireTime; !end.IsZero() {
 		a.end = earlier(a.end, lastUse(now, end, cmp.Or(r.minTTL, defaultMinTTL)))
 	}
+	if end := endOf(r.subjectToken); !end.IsZero() {
+		a.end = earlier(a.end, end)
+	}
 	return a, nil
 }
 

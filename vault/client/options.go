@@ -123,7 +123,8 @@ func WithRequiredScopes(scopes ...string) RequestOption {
 }
 
 // WithSubjectToken shows the token that the user has signed in with, which fixes the
-// subject: leave that empty, or name the same. Answers are kept for each token apart.
+// subject: leave that empty, or name the same. Answers are kept for each token apart,
+// until it ends at most.
 func WithSubjectToken(token string) RequestOption {
 	return func(r *request) { r.subjectToken = secret.New(token) }
 }
