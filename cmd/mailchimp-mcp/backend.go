@@ -22,11 +22,8 @@ type people struct {
 // openBackend returns where the tools have their accounts from, and what closes it.
 func openBackend(ctx context.Context, f *vaultFlags, p people, log *slog.Logger) (c tools.Config, end func() error, err error) {
 	if f.usesKey() {
-		c.Account, err = marketing.NewWithAPIKey(secret.New(f.apiKey), f.apiURL)
-		if err != nil {
-			return c, nil, fmt.Errorf("MAILCHIMP_API_KEY, MAILCHIMP_API_URL: %w", err)
-		}
-		return c, func() error { return nil }, nil
+		c.Account, err = f.newAccount()
+		return c, func() error { return nil }, err
 	}
 	vault, err := f.newClient(ctx, log)
 	if err != nil {
@@ -42,4 +39,13 @@ func openBackend(ctx context.Context, f *vaultFlags, p people, log *slog.Logger)
 		return c, nil, errors.Join(err, vault.Close())
 	}
 	return c, func() error { return errors.Join(c.Auth.Close(), vault.Close()) }, nil
+}
+
+// newAccount returns the account of the API key.
+func (f *vaultFlags) newAccount() (*marketing.Client, error) {
+	c, err := marketing.NewWithAPIKey(secret.New(f.apiKey), f.apiURL)
+	if err != nil {
+		return nil, fmt.Errorf("MAILCHIMP_API_KEY, MAILCHIMP_API_URL: %w", err)
+	}
+	return c, nil
 }

@@ -75,6 +75,9 @@ func clientEntry(f *vaultFlags, allowWrites bool) (*entry, error) {
 		e.Args = append(e.Args, "--allow-writes")
 	}
 	if f.usesKey() {
+		if _, err := f.newAccount(); err != nil { // a URL that it refuses may have a password in it
+			return nil, err
+		}
 		e.Env["MAILCHIMP_API_KEY"] = keyPlace
 		e.add("MAILCHIMP_API_URL", f.apiURL)
 		return e, nil
