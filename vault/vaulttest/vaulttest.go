@@ -202,6 +202,7 @@ func New(t testing.TB, c Config) *Stack {
 func (s *Stack) Restart() {
 	s.t.Helper()
 	s.stop()
+	s.stop = func() {} // nothing runs, should the start fail
 	_, address, _ := strings.Cut(s.GatewayURL, "://")
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
@@ -255,6 +256,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db, err := boltstore.OpenOrCreate(s.DatabasePath, vault.WatchedKinds()...)
 	fatal(err)
+	s.stop = func() { s.check(errors.Join(gatewayListener.Close(), db.Close())) } // all there is, should what follows fail
 	keys, err := vault.OpenKeyring(s.t.Context(), db, s.master)
 	fatal(err)
 	s.Vault, err = vault.New(s.t.Context(), vault.Config{
@@ -334,16 +336,18 @@ func (s *Stack) startAudit(db store.Store, keys *keyring.Keyring, log *slog.Logg
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.Audit, err = audit.Open(s.t.Context(), audit.Config{Path: s.AuditPath, Key: key, Keeper: keeper, Logger: log}); err != nil {
+	opened, err := audit.Open(s.t.Context(), audit.Config{Path: s.AuditPath, Key: key, Keeper: keeper, Logger: log})
+	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.Audit = opened
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	var running sync.WaitGroup
-	running.Go(func() { s.check(s.Audit.Run(ctx)) })
+	running.Go(func() { s.check(opened.Run(ctx)) })
 	return func() {
 		cancel()
 		running.Wait()
-		s.check(s.Audit.Close())
+		s.check(opened.Close())
 	}
 }
 
