@@ -192,7 +192,9 @@ func (r reporter) failure(ctx context.Context, level slog.Level, method, reason 
 		if count == 0 {
 			return // counted, and told with the next
 		}
-		line = append(line, slog.Int("count", count))
+		if count > 1 {
+			line = append(line, slog.Int("count", count))
+		}
 		cause = slog.String("cause", cut(err.Error(), maxStrangersCause))
 	}
 	line = append(line, slog.String("peer", r.address(ctx)))

@@ -212,8 +212,12 @@ func TestStrangersHaveSoManyLinesOfTheLog(t *testing.T) {
 			}
 			return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 		}
-		if got := lines(t.Context(), errUnknownCaller); len(got) != maxStrangers {
+		got := lines(t.Context(), errUnknownCaller)
+		if len(got) != maxStrangers {
 			t.Errorf("100 strangers in one second have left %d lines, want %d", len(got), maxStrangers)
+		}
+		if strings.Contains(got[0], "count=") {
+			t.Errorf("the line of a single one counts: %s", got[0])
 		}
 		if got := lines(known, errForbidden); len(got) != 100 {
 			t.Errorf("100 calls of a known caller have left %d lines", len(got))
