@@ -23,9 +23,9 @@ type Authorization struct {
 	Location string
 	// FlowCookie is what the browser is to bring back with the callback.
 	FlowCookie secret.String
-	// Ask is set where a page is to ask the person before, for which connection of
-	// whose that is.
-	Ask bool
+	// ConsentPage is set where a page is to say before whose account is to be connected
+	// (Config.ConsentPage).
+	ConsentPage bool
 	// ProviderName is for that page.
 	ProviderName string
 }
@@ -87,8 +87,8 @@ func (v *Vault) Authorize(ctx context.Context, r AuthorizeRequest) (Authorizatio
 	if err != nil {
 		return Authorization{}, redeemError(p, err)
 	}
-	ask := v.asks && !s.GetPortal() // which has said whose it is
-	return Authorization{Key: keyOf(s.GetKey()), Location: location, FlowCookie: r.FlowCookie, Ask: ask, ProviderName: p.DisplayName()}, nil
+	consentPage := v.consentPage && !s.GetPortal() // which has said whose it is
+	return Authorization{Key: keyOf(s.GetKey()), Location: location, FlowCookie: r.FlowCookie, ConsentPage: consentPage, ProviderName: p.DisplayName()}, nil
 }
 
 // openLink stores what is begun with a link, a flow or a sign-in, and counts it in

@@ -69,21 +69,21 @@ type Config struct {
 
 // Vault is the engine. It is safe for concurrent use.
 type Vault struct {
-	store     store.Store
-	records   records
-	blind     blind
-	providers map[string]*provider.Provider
-	returnTo  returnURLs
-	publicURL string
-	binding   Binding
-	identity  IdentityProvider
-	tenant    string // Config.IdentityTenant
-	asks      bool   // Config.ConsentPage
-	portal    []string
-	waiting   portalWaiters
-	log       *slog.Logger
-	now       func() time.Time
-	usage     usage
+	store       store.Store
+	records     records
+	blind       blind
+	providers   map[string]*provider.Provider
+	returnTo    returnURLs
+	publicURL   string
+	binding     Binding
+	identity    IdentityProvider
+	tenant      string // Config.IdentityTenant
+	consentPage bool   // Config.ConsentPage
+	portal      []string
+	waiting     portalWaiters
+	log         *slog.Logger
+	now         func() time.Time
+	usage       usage
 
 	breakers breakers
 	queues   map[string]providerQueues // by the names of providers
@@ -105,25 +105,25 @@ func New(ctx context.Context, c Config) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{
-		store:     c.Store,
-		records:   records{store: c.Store, keyring: c.Keyring},
-		blind:     newBlind(c.Keyring),
-		providers: make(map[string]*provider.Provider, len(c.Providers)),
-		returnTo:  returnTo,
-		publicURL: c.PublicURL,
-		binding:   c.Binding,
-		identity:  c.Identity,
-		tenant:    cmp.Or(c.IdentityTenant, DefaultTenant),
-		asks:      c.ConsentPage,
-		portal:    c.Portal,
-		log:       c.Logger,
-		now:       c.Now,
-		usage:     newUsage(),
-		breakers:  breakers{hosts: make(map[string]*breaker, len(c.Providers))},
-		queues:    make(map[string]providerQueues, len(c.Providers)),
-		secrets:   newClientSecrets(),
-		renewals:  renewals{running: make(map[string]*renewal)},
-		unsaved:   unsaved{kept: make(map[string]refreshed)},
+		store:       c.Store,
+		records:     records{store: c.Store, keyring: c.Keyring},
+		blind:       newBlind(c.Keyring),
+		providers:   make(map[string]*provider.Provider, len(c.Providers)),
+		returnTo:    returnTo,
+		publicURL:   c.PublicURL,
+		binding:     c.Binding,
+		identity:    c.Identity,
+		tenant:      cmp.Or(c.IdentityTenant, DefaultTenant),
+		consentPage: c.ConsentPage,
+		portal:      c.Portal,
+		log:         c.Logger,
+		now:         c.Now,
+		usage:       newUsage(),
+		breakers:    breakers{hosts: make(map[string]*breaker, len(c.Providers))},
+		queues:      make(map[string]providerQueues, len(c.Providers)),
+		secrets:     newClientSecrets(),
+		renewals:    renewals{running: make(map[string]*renewal)},
+		unsaved:     unsaved{kept: make(map[string]refreshed)},
 	}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)

@@ -38,7 +38,7 @@ func (s *oauthService) Authorize(ctx context.Context, r *tokenvaultv1.AuthorizeR
 		return nil, err
 	}
 	resp := &tokenvaultv1.AuthorizeResponse{Location: a.Location, FlowCookie: a.FlowCookie.Reveal()}
-	if a.Ask {
+	if a.ConsentPage {
 		resp.Consent = &tokenvaultv1.Consent{ProviderName: a.ProviderName, Subject: a.Key.Subject, Label: a.Key.Label}
 	}
 	return resp, nil

@@ -15,15 +15,15 @@ type file struct {
 			Path string `yaml:"path"`
 		} `yaml:"bolt"`
 	} `yaml:"storage"`
-	MasterKey  string                  `yaml:"master_key"`
-	Binding    string                  `yaml:"binding"`
-	Login      *fileLogin              `yaml:"login"`
-	Consent    bool                    `yaml:"consent_page"`
-	Portal     filePortal              `yaml:"portal"`
-	ReturnURLs []string                `yaml:"return_urls"`
-	Proxies    []string                `yaml:"trusted_proxies"`
-	Providers  map[string]fileProvider `yaml:"providers"`
-	Callers    []fileCaller            `yaml:"callers"`
+	MasterKey   string                  `yaml:"master_key"`
+	Binding     string                  `yaml:"binding"`
+	Login       *fileLogin              `yaml:"login"`
+	ConsentPage bool                    `yaml:"consent_page"`
+	Portal      filePortal              `yaml:"portal"`
+	ReturnURLs  []string                `yaml:"return_urls"`
+	Proxies     []string                `yaml:"trusted_proxies"`
+	Providers   map[string]fileProvider `yaml:"providers"`
+	Callers     []fileCaller            `yaml:"callers"`
 	// SubjectTokens are the tokens of users.
 	SubjectTokens *fileSubjectTokens `yaml:"subject_tokens"`
 	// Issuers are those of JWTs about which more has to be said than their URL.

@@ -78,7 +78,7 @@ func (r *reader) read(f file) *Config {
 	c.Providers, c.Templates = r.providers(f.Providers, c.PublicURL)
 	r.returnURLs(c)
 	r.deviceGrants(c)
-	c.Login, c.ConsentPage = r.login(f.Login, c), f.Consent
+	c.Login, c.ConsentPage = r.login(f.Login, c), f.ConsentPage
 	c.Brand, c.Portal = r.brand(f.Portal), r.portal(f.Portal, c)
 	c.Access = r.access(f)
 	r.tenants(c)
