@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,28 +15,21 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/tokenvault/tokenvault/vault/issuerhttp"
 	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
 // Limits of what is asked of an issuer.
 const (
-	askTime   = 10 * time.Second // for one question
-	maxAnswer = 1 << 20          // bytes
-	maxFault  = 300              // bytes of what was wrong, for the log
+	askTime  = 10 * time.Second // for one question
+	maxFault = 300              // bytes of what was wrong, for the log
 )
 
-// newClient returns the client that asks an issuer. It follows no redirects, and
-// goes through no proxy: that would be one more who says which keys to believe.
+// newClient returns the client that asks an issuer.
 func newClient(i Issuer) *http.Client {
-	return &http.Client{
-		Transport: asker{
-			base:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: i.RootCAs, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute},
-			tokenFile: i.TokenFile,
-			hosts:     [2]string{hostOf(i.URL), hostOf(i.KeysURL)},
-		},
-		Timeout:       askTime,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := issuerhttp.NewClient(askTime, i.RootCAs)
+	client.Transport = asker{base: client.Transport, tokenFile: i.TokenFile, hosts: [2]string{hostOf(i.URL), hostOf(i.KeysURL)}}
+	return client
 }
 
 func hostOf(address string) string {
@@ -131,9 +123,8 @@ func parseKeys(body io.Reader) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// asker sends the token of a file, if there is one, and bounds answers. The token is
-// for the hosts that the configuration names: where the metadata leads elsewhere, it
-// stays here.
+// asker sends the token of a file, if there is one. The token is for the hosts that the
+// configuration names: where the metadata leads elsewhere, it stays here.
 type asker struct {
 	base      http.RoundTripper
 	tokenFile string
@@ -150,14 +141,5 @@ func (a asker) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	}
-	resp, err := a.base.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusSwitchingProtocols { // what follows is the connection, of which no timeout ends a read
-		_ = resp.Body.Close()
-		return nil, errors.New("the answer switches to another protocol")
-	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
-	return resp, nil
+	return a.base.RoundTrip(req)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenvault/tokenvault/vault/claims"
+	"github.com/tokenvault/tokenvault/vault/issuerhttp"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -62,7 +63,7 @@ func New(c Config) *RelyingParty {
 	if c.Scopes == nil {
 		c.Scopes = []string{oidc.ScopeOpenID}
 	}
-	return &RelyingParty{config: c, client: newClient()}
+	return &RelyingParty{config: c, client: issuerhttp.NewClient(answerTime, nil)}
 }
 
 // AuthorizeURL is where a browser goes to sign in. state, nonce and verifier are

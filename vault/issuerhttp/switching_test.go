@@ -1,4 +1,4 @@
-package access
+package issuerhttp
 
 import (
 	"errors"
@@ -16,14 +16,14 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 // which nothing ends a read.
 func TestAnIssuerDoesNotSwitchProtocols(t *testing.T) {
 	body, never := io.Pipe()
-	a := asker{base: roundTripper(func(*http.Request) (*http.Response, error) {
+	l := limited{next: roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: body}, nil
 	})}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://id.example.com/keys", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://id.example.com/token", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, err := a.RoundTrip(req); err == nil {
+	if resp, err := l.RoundTrip(req); err == nil {
 		_ = resp.Body.Close()
 		t.Errorf("got %d, want an error", resp.StatusCode)
 	}
