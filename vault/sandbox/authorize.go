@@ -39,6 +39,9 @@ func (s *Sandbox) check(q url.Values, d dialect) (request, string) {
 		}
 		r.Challenge = q.Get("code_challenge")
 	}
+	if d.isOpenID() && !isResource(q.Get("resource")) {
+		return request{}, "resource must be an absolute URI without a fragment."
+	}
 	if d.script != nil {
 		return r, d.script.checkAuthorization(q)
 	}
@@ -53,7 +56,7 @@ func (s *Sandbox) authorize(w http.ResponseWriter, r *http.Request, d dialect) {
 	}
 	s.page(w, http.StatusOK, "consent.html", map[string]any{
 		"Provider": d.name, "Client": req.Client.ID, "Scope": req.Query.Get("scope"), "Accounts": s.config.Accounts,
-		"Action": r.URL.Path + "?" + r.URL.RawQuery,
+		"SignsIn": d.isOpenID() && req.Query.Get("scope") == "openid", "Action": r.URL.Path + "?" + r.URL.RawQuery,
 	})
 }
 
@@ -101,6 +104,8 @@ func (s *Sandbox) issueCode(req request, account Account, d dialect) (string, er
 		RedirectURI: req.Query.Get("redirect_uri"),
 		Challenge:   req.Challenge,
 		Scope:       req.Query.Get("scope"),
+		Nonce:       req.Query.Get("nonce"),
+		Resource:    req.Query.Get("resource"),
 		Account:     account.ID,
 		ExpireTime:  s.config.Now().Add(codeLifetime),
 	}

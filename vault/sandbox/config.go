@@ -31,6 +31,7 @@ type Client struct {
 type Account struct {
 	ID         int    // Mailchimp's user_id
 	Person     string // who signs in
+	Username   string // preferred_username, for those who sign in under /oauth; "": none
 	Email      string
 	Name       string // of the account
 	DataCenter string // Mailchimp's dc
@@ -42,8 +43,8 @@ type Account struct {
 // DefaultAccounts returns the people that are there when a Config names none.
 func DefaultAccounts() []Account {
 	return []Account{
-		{ID: 31415926, Person: "Ada Lovelace", Email: "ada@example.com", Name: "Analytical Engines Ltd", DataCenter: "us6"},
-		{ID: 27182818, Person: "Grace Hopper", Email: "grace@example.com", Name: "Moth & Daughters", DataCenter: "us21"},
+		{ID: 31415926, Person: "Ada Lovelace", Username: "alice", Email: "ada@example.com", Name: "Analytical Engines Ltd", DataCenter: "us6"},
+		{ID: 27182818, Person: "Grace Hopper", Username: "bob", Email: "grace@example.com", Name: "Moth & Daughters", DataCenter: "us21"},
 	}
 }
 

@@ -115,7 +115,7 @@ func (s *Sandbox) deviceToken(form url.Values, client Client, d dialect) answer 
 	if !d.refreshes {
 		next = nil
 	}
-	return s.issue(d, accessToken{Client: client.ID, Family: s.newFamily(client.ID, c.Account), Scope: c.Scope, Account: c.Account}, next)
+	return s.issue(d, accessToken{Client: client.ID, Family: s.newFamily(client.ID, c.Account), Scope: c.Scope, Resource: form.Get("resource"), Account: c.Account}, next)
 }
 
 // ErrUserCode says that a user code is not known, or was used.

@@ -16,6 +16,7 @@ type dialect struct {
 	issuer    bool   // iss is sent (RFC 9207)
 	machines  bool   // clients get tokens for themselves
 	script    *Script
+	self      string // issuer identifier, as the token request came to it
 }
 
 func mailchimp() dialect { return dialect{name: "Mailchimp", prefix: "/mailchimp/oauth2"} }

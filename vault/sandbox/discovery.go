@@ -39,6 +39,10 @@ func (s *Sandbox) discovery(w http.ResponseWriter, r *http.Request, d dialect) {
 		"authorization_response_iss_parameter_supported": true,
 		"token_endpoint_auth_methods_supported":          s.authMethods(d),
 	}
+	if d.isOpenID() {
+		m["jwks_uri"] = d.address(r, "/keys")
+		m["id_token_signing_alg_values_supported"] = []string{"ES256"}
+	}
 	if c := d.script; c != nil {
 		m["authorization_endpoint"], m["revocation_endpoint"] = c.AuthorizeURL, c.RevokeURL
 		m["userinfo_endpoint"], m["scopes_supported"] = "", c.BaseScopes

@@ -6,7 +6,10 @@
 // keys (Config.APIKeys). Under /oauth it is a
 // standard authorization server (RFC 6749, 7009, 7636, 9207) with access tokens
 // that end and refresh tokens that rotate; machines get tokens for themselves (RFC
-// 6749, section 4.4), devices for their person (RFC 8628).
+// 6749, section 4.4), devices for their person (RFC 8628). With the scope openid it is
+// an OpenID provider, at which whoever comes signs in as whom they choose; and access
+// tokens for a resource (RFC 8707) are JWTs. What it signs says that it is made up, and
+// the key is another one with every start.
 //
 // With scripts (Config.Scripts), it plays other providers in place of these two, at
 // their own URLs or others; package playbook has one for each entry of the

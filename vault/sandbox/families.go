@@ -25,7 +25,7 @@ func (s *Sandbox) LastIssued() Issued {
 }
 
 // Secrets returns all that the sandbox has issued and nobody but its client may see:
-// codes, tokens, and device codes that are not used up.
+// codes, tokens but ID tokens, and device codes that are not used up.
 func (s *Sandbox) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,6 +28,7 @@ type Sandbox struct {
 	scripts  map[string]*Script
 	stage    stage
 	clients  clients
+	signing  signing
 
 	marketing   *marketing.API
 	apiKeys     map[string]int
@@ -70,6 +71,9 @@ func New(c Config) (*Sandbox, error) {
 	s := &Sandbox{config: c, mux: http.NewServeMux(), pages: pages, faults: newFaults(), requests: newRequestLog(), clients: newClients(), state: newState()}
 	s.marketing, s.apiKeys = marketing.New(marketing.Config{Now: c.Now, SendDuration: c.SendDuration}), keys
 	s.connections.now = map[int]int{}
+	if s.signing, err = newSigning(); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -102,6 +106,7 @@ func (s *Sandbox) routes() error {
 	handle("POST /oauth/device", Device, id, s.authorizeDevice)
 	handle("GET /oauth/device/verify", Authorize, id, s.askForCode)
 	handle("POST /oauth/device/verify", Authorize, id, s.enterCode)
+	handle("GET /oauth/keys", Discovery, id, s.keys)
 	handle("GET /oauth/.well-known/openid-configuration", Discovery, id, s.discovery)
 	handle("GET /.well-known/oauth-authorization-server/oauth", Discovery, id, s.discovery)
 	return nil

@@ -34,6 +34,7 @@ func newState() state {
 type code struct {
 	At                                    string `json:",omitempty"`
 	Client, RedirectURI, Challenge, Scope string
+	Nonce, Resource                       string `json:",omitempty"`
 	Account                               int
 	ExpireTime                            time.Time
 	Family                                string // of what it was redeemed for; empty: not yet
@@ -43,6 +44,7 @@ type code struct {
 type accessToken struct {
 	At                    string `json:",omitempty"`
 	Client, Family, Scope string
+	Nonce, Resource       string    `json:",omitempty"`
 	Account               int       // 0: the client's own
 	ExpireTime            time.Time // zero: never
 }
@@ -50,6 +52,7 @@ type accessToken struct {
 type refreshToken struct {
 	At                    string `json:",omitempty"`
 	Client, Family, Scope string
+	Resource              string `json:",omitempty"`
 	Account               int
 	Used                  bool      // it was rotated
 	UseTime               time.Time // of the first use; without rotation, of the last

@@ -29,6 +29,10 @@ func (s *Sandbox) grant(r *http.Request, d dialect, quirks quirkSet) answer {
 	if !ok {
 		return refusal(http.StatusUnauthorized, "invalid_client")
 	}
+	if d.isOpenID() && !isResource(form.Get("resource")) {
+		return refusal(http.StatusBadRequest, "invalid_target")
+	}
+	d.self = d.issuerOf(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := refusal(http.StatusBadRequest, "unsupported_grant_type")
@@ -57,7 +61,7 @@ func (s *Sandbox) clientToken(form url.Values, client Client, d dialect) answer 
 		return refusal(http.StatusBadRequest, "invalid_scope")
 	}
 	family := s.newFamily(client.ID, 0)
-	return s.issue(d, accessToken{Client: client.ID, Family: family, Scope: form.Get("scope")}, nil)
+	return s.issue(d, accessToken{Client: client.ID, Family: family, Scope: form.Get("scope"), Resource: form.Get("resource")}, nil)
 }
 
 // redeem exchanges a code, with s.mu held. A code that comes twice is taken back
@@ -78,13 +82,17 @@ func (s *Sandbox) redeem(form url.Values, client Client, d dialect, quirks quirk
 	if d.pkce && !same(base64.RawURLEncoding.EncodeToString(sum[:]), c.Challenge) {
 		return refusal(http.StatusBadRequest, "invalid_grant")
 	}
+	resource, ok := resourceOf(c.Resource, form.Get("resource"))
+	if !ok {
+		return refusal(http.StatusBadRequest, "invalid_target")
+	}
 	again := quirks.has(RefreshTokenFirstConsentOnly) && len(s.familiesOf(client.ID, c.Account)) > 0
 	c.Family = s.newFamily(client.ID, c.Account)
 	next := s.newRefreshToken(nil)
 	if again || !d.refreshes {
 		next = nil
 	}
-	return s.issue(d, accessToken{Client: client.ID, Family: c.Family, Scope: c.Scope, Account: c.Account}, next)
+	return s.issue(d, accessToken{Client: client.ID, Family: c.Family, Scope: c.Scope, Nonce: c.Nonce, Resource: resource, Account: c.Account}, next)
 }
 
 // refresh uses a refresh token, with s.mu held. One that is used again when the
@@ -100,7 +108,11 @@ func (s *Sandbox) refresh(form url.Values, client Client, d dialect, quirks quir
 		s.reused(t.Family)
 		return refusal(http.StatusBadRequest, "invalid_grant")
 	}
-	access := accessToken{Client: client.ID, Family: t.Family, Scope: t.Scope, Account: t.Account}
+	resource, ok := resourceOf(t.Resource, form.Get("resource"))
+	if !ok {
+		return refusal(http.StatusBadRequest, "invalid_target")
+	}
+	access := accessToken{Client: client.ID, Family: t.Family, Scope: t.Scope, Resource: resource, Account: t.Account}
 	if s.terms(d.at()).rotation == RotateNever || quirks.keepsRefreshToken() {
 		t.UseTime = s.config.Now()
 		t.ExpireTime = s.refreshTokenEnd(t)
@@ -138,14 +150,16 @@ func (s *Sandbox) refreshTokenEnd(previous *refreshToken) time.Time {
 
 // issue answers with new tokens, with s.mu held; refresh may be nil.
 func (s *Sandbox) issue(d dialect, t accessToken, refresh *nextRefreshToken) answer {
-	access := newID()
 	t.At = d.at()
-	a := answer{status: http.StatusOK, fields: map[string]any{"access_token": access, "expires_in": 0, "scope": nil}, metadata: s.config.TokenMetadata}
+	a := answer{status: http.StatusOK, fields: map[string]any{"expires_in": 0, "scope": nil}, metadata: s.config.TokenMetadata}
 	if d.expires {
 		lifetime := s.terms(d.at()).lifetime
 		t.ExpireTime = s.config.Now().Add(lifetime)
 		a.fields["expires_in"] = int(lifetime.Seconds())
 	}
+	access := s.accessText(d, t)
+	a.fields["access_token"] = access
+	s.addIDToken(&a, d, t)
 	switch {
 	case d.script != nil:
 		a.fields["token_type"], a.fields["scope"] = d.script.tokenType(), t.Scope
@@ -159,7 +173,7 @@ func (s *Sandbox) issue(d dialect, t accessToken, refresh *nextRefreshToken) ans
 	s.last = Issued{Family: t.Family, AccessToken: access, Scope: t.Scope, ExpireTime: t.ExpireTime}
 	if refresh != nil {
 		r := refresh.Token
-		r.At, r.Client, r.Family, r.Scope, r.Account = t.At, t.Client, t.Family, t.Scope, t.Account
+		r.At, r.Client, r.Family, r.Scope, r.Resource, r.Account = t.At, t.Client, t.Family, t.Scope, t.Resource, t.Account
 		s.state.Refresh[refresh.ID] = r
 		s.last.RefreshToken = refresh.ID
 		a.fields["refresh_token"] = refresh.ID

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -14,7 +13,7 @@ func (s *Sandbox) userinfo(w http.ResponseWriter, r *http.Request, _ dialect) {
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token"})
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"sub": strconv.Itoa(a.ID), "name": a.Person, "email": a.Email})
+	writeJSON(w, http.StatusOK, a.identity())
 }
 
 // bearer returns the token of the Authorization header, under any of the schemes
