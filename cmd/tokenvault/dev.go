@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/cmd/internal/harden"
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 	"github.com/tokenvault/tokenvault/vault/server"
@@ -34,6 +37,11 @@ a restart. Nothing real is touched.
 
 The made-up Mailchimp has audiences and campaigns to read and to change, which begin
 anew with every start. It takes the API key ` + sandbox.DefaultAPIKey() + ` too.
+
+Whoever has a link can use it. With --binding login, people sign in before they give
+their consent, at the made-up standard provider; it has no passwords, and whoever comes
+chooses to be alice or bob. With --binding confirm, programs say who has come back from
+the provider, as ` + "`tokenvault connect --wait`" + ` does.
 
 Have the made-up provider misbehave with --fault ENDPOINT:WHAT, such as
   --fault token:status=503,times=3
@@ -56,6 +64,9 @@ them a short life with --token-lifetime.`,
 			if d.faults, err = parseFaults(faults); err != nil {
 				return err
 			}
+			if !slices.Contains([]vault.Binding{vault.BindingConfirm, vault.BindingLogin, vault.BindingLink}, d.binding) {
+				return fmt.Errorf("--binding %q: write confirm, login or link", d.binding)
+			}
 			return d.run(cmd.Context(), log, func(secret.String) { d.explain(cmd.OutOrStdout()) })
 		},
 	}
@@ -63,6 +74,7 @@ them a short life with --token-lifetime.`,
 	cmd.Flags().StringVar(&d.grpc, "grpc", "127.0.0.1:9090", "the vault's gRPC `address`")
 	cmd.Flags().StringVar(&d.http, "http", "127.0.0.1:8080", "the vault's `address` for browsers")
 	cmd.Flags().StringVar(&d.sandbox, "sandbox", "127.0.0.1:8090", "the made-up provider's `address`")
+	cmd.Flags().StringVar((*string)(&d.binding), "binding", string(vault.BindingLink), "how the vault knows who comes back: confirm, login or link")
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the made-up provider; may be given several times")
 	cmd.Flags().DurationVar(&d.tokenLifetime, "token-lifetime", time.Hour, "how long acme's access tokens live, in whole seconds")
 	cmd.Flags().DurationVar(&d.reuseGrace, "reuse-grace", 0, "how long acme's refresh tokens may be used again, as after a lost answer;\nafter it, that revokes the connection at acme (default: not at all)")
@@ -73,7 +85,8 @@ them a short life with --token-lifetime.`,
 // development is a vault with a sandbox beside it.
 type development struct {
 	dir                 string
-	grpc, http, sandbox string // addresses
+	grpc, http, sandbox string        // addresses
+	binding             vault.Binding // "": link
 	faults              map[sandbox.Endpoint]sandbox.Fault
 	tokenLifetime       time.Duration // of acme's access tokens; 0: an hour
 	reuseGrace          time.Duration // of acme's refresh tokens

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"text/template"
 
 	"github.com/tokenvault/tokenvault/cmd/tokenvault/internal/config"
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
@@ -45,6 +47,7 @@ func (d development) configuration(token secret.String) ([]byte, error) {
 	var text bytes.Buffer
 	err := template.Must(template.New("").Parse(devConfigTemplate)).Execute(&text, map[string]any{
 		"GRPC": d.grpc, "HTTP": d.http, "Sandbox": d.sandbox, "TokenSHA256": access.HashToken(token).String(), "Grace": d.reuseGrace,
+		"Binding": cmp.Or(d.binding, vault.BindingLink), "Login": d.binding == vault.BindingLogin,
 	})
 	return text.Bytes(), err
 }
@@ -69,7 +72,13 @@ listen: {grpc: {{.GRPC}}, http: {{.HTTP}}}
 public_url: http://{{.HTTP}}
 storage: {bolt: {path: vault.db}}
 master_key: file:master.key
-binding: link
+binding: {{.Binding}}{{if .Login}}
+login:  # the standard provider, where people sign in without a password
+  issuer: http://{{.Sandbox}}/oauth
+  client_id: tokenvault-dev
+  client_secret: file:client.secret
+  subject_claim: preferred_username
+portal: {providers: ["*"]}{{end}}
 return_urls: ["http://127.0.0.1/*"]  # any port
 providers:
   # The catalogue's Mailchimp, led to the made-up one.
@@ -107,11 +116,18 @@ callers:
     subjects: ["*"]
 `
 
-// clients are the registrations of this vault at the made-up provider.
+// devMCPClient is what people get tokens with for an MCP server.
+const devMCPClient = "mcp-client"
+
+// clients are the registrations at the made-up provider: this vault's, and one without a
+// secret.
 func (d development) clients(c *config.Config, clientSecret secret.String) []sandbox.Client {
 	client := sandbox.Client{ID: "tokenvault-dev", Secret: clientSecret.Reveal(), Auth: sandbox.AuthPost}
 	for _, p := range c.Providers {
 		client.RedirectURIs = append(client.RedirectURIs, p.RedirectURL)
 	}
-	return []sandbox.Client{client}
+	if c.Login != nil {
+		client.RedirectURIs = append(client.RedirectURIs, c.Login.RedirectURL)
+	}
+	return []sandbox.Client{client, {ID: devMCPClient, Auth: sandbox.AuthNone}}
 }

@@ -5,7 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/tokenvault/tokenvault/vault"
 )
+
+// devMCPAddress is where an MCP server over HTTP is to listen.
+const devMCPAddress = "127.0.0.1:8091"
 
 // explain prints what to open and what to type.
 func (d development) explain(w io.Writer) {
@@ -17,16 +22,53 @@ and a made-up Mailchimp beside it. Type this in another terminal, in the same fo
   %[5]s alice mailchimp      # what programs get
   %[6]s
   %[8]s alice                     # a link to where alice sees and changes hers
-%[9]s
+%[9]s%[10]s
 Keys, configuration and data are in %[7]s. Stop with Ctrl-C.
 
 `, d.grpc, d.http, shellWord(filepath.Join(d.dir, devCallerToken)),
-		hint("connect", "--wait"), hint("credentials"), hint("list"), d.dir, hint("portal"), d.explainMCP())
+		hint("connect", "--wait"), hint("credentials"), hint("list"), d.dir, hint("portal"), d.explainLogin(), d.explainMCP())
+}
+
+// explainLogin is who people are to be. Empty: nobody signs in.
+func (d development) explainLogin() string {
+	if d.binding != vault.BindingLogin {
+		return ""
+	}
+	return fmt.Sprintf("\nWho opens a link signs in first: choose alice, for whom these links are. Without a link, people\nsign in at http://%s/portal\n", d.http)
 }
 
 // explainMCP is how MCP clients get to use the vault. Empty: the program for that is not
 // beside this one.
 func (d development) explainMCP() string {
+	program := mcpProgram()
+	if program == "" {
+		return ""
+	}
+	text := fmt.Sprintf("\nThis prints what to give an MCP client, so that it asks alice's Mailchimp:\n\n  %s config --vault %s --token-file %s --subject alice\n",
+		program, d.grpc, shellWord(filepath.Join(d.dir, devCallerToken)))
+	if d.binding != vault.BindingLogin {
+		return text
+	}
+	return text + fmt.Sprintf(`
+This serves MCP to many people, in the terminal with the export of above:
+
+  %[1]s --http %[2]s --issuer http://%[3]s/oauth --subject-claim preferred_username
+
+MCP clients show it an access token of the person who uses them. To get one for alice, open the
+verification_uri_complete that the first of these prints, be alice there, and put its device_code
+into the second:
+
+  curl -sS -d client_id=%[4]s -d scope=openid http://%[3]s/oauth/device
+  curl -sS -d client_id=%[4]s -d grant_type=%[5]s -d resource=http://%[2]s/mcp -d device_code=DEVICE_CODE http://%[3]s/oauth/token
+`, program, devMCPAddress, d.sandbox, devMCPClient, deviceGrant)
+}
+
+// deviceGrant is the grant type of RFC 8628, section 3.4.
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+// mcpProgram is how to start mailchimp-mcp, for a shell. Empty: it is not beside this
+// program.
+func mcpProgram() string {
 	const name = "mailchimp-mcp"
 	self, err := os.Executable()
 	if err != nil {
@@ -35,10 +77,6 @@ func (d development) explainMCP() string {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(self), name)); err != nil {
 		return ""
 	}
-	program := name
-	if dir, _ := filepath.Split(os.Args[0]); dir != "" {
-		program = dir + name
-	}
-	return fmt.Sprintf("\nThis prints what to give an MCP client, so that it asks alice's Mailchimp:\n\n  %s config --vault %s --token-file %s --subject alice\n",
-		shellWord(program), d.grpc, shellWord(filepath.Join(d.dir, devCallerToken)))
+	dir, _ := filepath.Split(os.Args[0])
+	return shellWord(dir + name)
 }

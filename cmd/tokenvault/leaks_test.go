@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
@@ -41,15 +42,15 @@ func (l *locked) String() string {
 }
 
 // runDev runs a development vault in a folder until the test ends, and returns its
-// log.
-func runDev(t *testing.T, dir string) *locked {
+// log. Binding: empty for link.
+func runDev(t *testing.T, dir string, binding vault.Binding) *locked {
 	t.Helper()
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := &locked{}
-	d := development{dir: dir, grpc: addresses[0], http: addresses[1], sandbox: addresses[2]}
+	d := development{dir: dir, grpc: addresses[0], http: addresses[1], sandbox: addresses[2], binding: binding}
 	ctx, stop := context.WithCancel(t.Context())
 	ready, stopped := make(chan secret.String, 1), make(chan error, 1)
 	go func() {
@@ -101,7 +102,7 @@ func shows(text string, secrets []string) bool {
 
 func TestCommandsShowNoSecretButWhatIsAskedFor(t *testing.T) {
 	dir := t.TempDir()
-	log := runDev(t, dir)
+	log := runDev(t, dir, "")
 	var kept []string // what nobody ever sees
 	for _, name := range []string{devMasterKey, devCallerToken, devClientSecret} {
 		data, err := os.ReadFile(filepath.Join(dir, name))

@@ -26,9 +26,7 @@ import (
 func TestFromADevelopmentVaultToAnMCPClient(t *testing.T) {
 	folder := t.TempDir()
 	bin := filepath.Join(folder, "bin")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", ".", "../mailchimp-mcp").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildPrograms(t, bin)
 	command := printedForMCP(t, folder, filepath.Join(bin, "tokenvault"))
 	sh := exec.CommandContext(t.Context(), "sh", "-c", command)
 	sh.Dir = folder
@@ -96,11 +94,23 @@ func wantREADMEs(t *testing.T, folder, command, config string) {
 // it has people run for MCP clients.
 func printedForMCP(t *testing.T, folder, program string) string {
 	t.Helper()
+	text := startDev(t, folder, program)
+	match := regexp.MustCompile(`(?m)^  (\S*mailchimp-mcp config .*)$`).FindStringSubmatch(text)
+	if match == nil {
+		t.Fatalf("dev prints nothing for MCP clients, but\n%s", text)
+	}
+	return match[1]
+}
+
+// startDev starts a development vault for the length of the test, and returns what it
+// prints.
+func startDev(t *testing.T, folder, program string, flags ...string) string {
+	t.Helper()
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev := exec.Command(program, "dev", "--grpc", addresses[0], "--http", addresses[1], "--sandbox", addresses[2])
+	dev := exec.Command(program, append([]string{"dev", "--grpc", addresses[0], "--http", addresses[1], "--sandbox", addresses[2]}, flags...)...)
 	dev.Dir = folder
 	out, err := dev.StdoutPipe()
 	if err := errors.Join(err, dev.Start()); err != nil {
@@ -119,11 +129,15 @@ func printedForMCP(t *testing.T, folder, program string) string {
 			t.Fatalf("dev prints %s: %v", &text, err)
 		}
 	}
-	match := regexp.MustCompile(`(?m)^  (\S*mailchimp-mcp config .*)$`).FindStringSubmatch(text.String())
-	if match == nil {
-		t.Fatalf("dev prints nothing for MCP clients, but\n%s", &text)
+	return text.String()
+}
+
+// buildPrograms builds both programs into a folder, where dev finds the one for MCP.
+func buildPrograms(t *testing.T, bin string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+"/", ".", "../mailchimp-mcp").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
-	return match[1]
 }
 
 // approveLink is somebody at a browser.

@@ -33,10 +33,11 @@ func newSandbox() *cobra.Command {
 		SuggestFor: []string{"simulator", "mock"},
 		Short:      "Run made-up providers alone, to test an integration of your own",
 		Long: `Runs made-up providers without a vault, for people who test an integration of their
-own: one that does as the standards say, with discovery, PKCE and refresh tokens that
-rotate, and a Mailchimp. With --provider it plays others of the catalogue instead, as
-the catalogue describes them. They know one client, and are strict: what a real
-provider might let pass, they refuse. Nothing is kept when they stop.
+own: one that does as the standards say, with discovery, PKCE, refresh tokens that
+rotate, and sign-in (OpenID Connect) without passwords; and a Mailchimp. With --provider
+it plays others of the catalogue instead, as the catalogue describes them. They know one
+client, and are strict: what a real provider might let pass, they refuse. Nothing is kept
+when they stop.
 
 The Mailchimp has a Marketing API with made-up audiences, members, segments, campaigns
 and reports, to read and to change. It takes the tokens that it has issued, and the
