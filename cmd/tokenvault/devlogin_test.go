@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -63,6 +64,31 @@ func TestPeopleSignInToADevelopmentVaultBeforeTheyConsent(t *testing.T) {
 		t.Fatalf("alice's browser ends at %d, %s:\n%s", status, at, text)
 	}
 	runJSON(t, nil, "credentials", "--json", "alice", "mailchimp")
+	vaultURL, _, _ := strings.Cut(link.ConnectURL, "/oauth/")
+	again := newBrowser(t)
+	if status, at, text := approved(t, again, signInPage(t, again, vaultURL), ada); status != http.StatusOK || !strings.Contains(text, "Analytical Engines Ltd") {
+		t.Errorf("where alice signs in to the portal, she is at %d, %s, without her account:\n%s", status, at, text)
+	}
+}
+
+// signInPage returns where the portal's button for those without a link leads to.
+func signInPage(t *testing.T, person sandbox.Person, vaultURL string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, vaultURL+"/portal/sign-in", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", vaultURL)
+	resp, err := person.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	onward := regexp.MustCompile(`href="([^"]*/oauth/authorize[^"]*)"`).FindSubmatch(body)
+	if err != nil || resp.Body.Close() != nil || onward == nil {
+		t.Fatalf("the button leads to a page with status %d, %v:\n%s", resp.StatusCode, err, body)
+	}
+	return html.UnescapeString(string(onward[1]))
 }
 
 func TestADevelopmentVaultIsBoundAsItsFlagSays(t *testing.T) {
