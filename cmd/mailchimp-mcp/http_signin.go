@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"golang.org/x/time/rate"
 
 	"github.com/tokenvault/tokenvault/cmd/internal/cli"
 	"github.com/tokenvault/tokenvault/vault/access"
@@ -102,17 +104,24 @@ func verifyOne(token secret.String, subject string) auth.TokenVerifier {
 	}
 }
 
+// firstLines is how many tokens that will not do are logged, before it is one each second:
+// strangers may send any number.
+const firstLines = 20
+
 // verifyPeople lets in whom their issuer knows.
 func verifyPeople(v *access.Verifier, log *slog.Logger) auth.TokenVerifier {
+	refused, failing := &rate.Sometimes{First: firstLines, Interval: time.Second}, &rate.Sometimes{First: firstLines, Interval: time.Second}
 	return func(ctx context.Context, shown string, r *http.Request) (*auth.TokenInfo, error) {
 		user, err := v.Verify(ctx, secret.New(shown))
 		switch {
 		case errors.Is(err, access.ErrUnavailable):
-			log.WarnContext(ctx, "access tokens cannot be verified: see that the issuer can be reached", slog.Any("cause", err))
+			failing.Do(func() {
+				log.WarnContext(ctx, "access tokens cannot be verified: see that the issuer can be reached", slog.Any("cause", err))
+			})
 			willPass(r)
 			return nil, errors.New("access tokens cannot be verified at the moment: try again later")
 		case err != nil:
-			log.InfoContext(ctx, "access token refused", slog.Any("cause", err))
+			refused.Do(func() { log.InfoContext(ctx, "access token refused", slog.Any("cause", err)) })
 			return nil, fmt.Errorf("%w: sign in again", auth.ErrInvalidToken)
 		}
 		return &auth.TokenInfo{UserID: user.Subject, Scopes: user.Scopes, Expiration: user.Expiry}, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -143,4 +144,20 @@ func TestOneAccountWithATokenOfTheirOwn(t *testing.T) {
 		t.Errorf("nobody is answered with %d, want 401", resp.StatusCode)
 	}
 	wantSilent(t, p.log.String(), map[string]string{"API key": sandbox.DefaultAPIKey(), "token of MCP": token.Reveal()})
+}
+
+// TestStrangersDoNotFillTheLog: whoever likes may send tokens that are none.
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	s := newSite(t)
+	began := time.Now()
+	for i := range 200 {
+		token := secret.New(fmt.Sprintf("no.token.%d", i))
+		if resp := post(t, s.endpoint, token, initialize); resp.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("status = %d, want 401", resp.StatusCode)
+		}
+	}
+	most := firstLines + int(time.Since(began)/time.Second) + 1
+	if n := strings.Count(s.log.String(), "access token refused"); n == 0 || n > most {
+		t.Errorf("there are %d lines of it in the log, want a few and at most %d", n, most)
+	}
 }
