@@ -151,3 +151,28 @@ func TestAWaitShowsProgress(t *testing.T) {
 		})
 	}
 }
+
+// TestNobodyIsToldOfSomebodyElsesConnection: each session hears of its own questions.
+func TestNobodyIsToldOfSomebodyElsesConnection(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken})
+	url := r.serveHTTP()
+	type question struct{ id, link string }
+	asked, told := map[string]question{}, map[string]chan string{}
+	for _, name := range []string{"alice", "bob"} {
+		told[name] = make(chan string, 100)
+		session := kinds()[1].dial(t, as(name, url), answers("cancel"), manual, func(o *mcp.ClientOptions) {
+			o.ElicitationCompleteHandler = func(_ context.Context, req *mcp.ElicitationCompleteNotificationRequest) {
+				told[name] <- req.Params.ElicitationID
+			}
+		})
+		result, err := call(t, session, "hello")
+		e := wantElicitation(t, result, err)
+		asked[name] = question{e.ElicitationID, e.URL}
+	}
+	for _, name := range []string{"alice", "bob"} { // the second hears nothing of the first
+		r.open(asked[name].link, vaulttest.Ada)
+		if id := await(t, "the end of the question", told[name]); id != asked[name].id {
+			t.Errorf("%s is told of %q, want %q", name, id, asked[name].id)
+		}
+	}
+}

@@ -25,7 +25,8 @@ func wantRefused(t testing.TB, result *mcp.CallToolResult, err error) {
 
 // TestAStateIsGoodForItsOwnCallAlone.
 func TestAStateIsGoodForItsOwnCallAlone(t *testing.T) {
-	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken, Wait: time.Millisecond})
+	key := mcpauth.RandomKey()
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken, Wait: time.Millisecond, StateKey: key})
 	url := r.serveHTTP()
 	alice, bob := newerClient().dial(t, as("alice", url), nil, manual), newerClient().dial(t, as("bob", url), nil, manual)
 	other := rigOn(t, r.Stack, mcpauth.Config{Subject: mcpauth.Fixed("alice")})
@@ -33,6 +34,8 @@ func TestAStateIsGoodForItsOwnCallAlone(t *testing.T) {
 	_, state := ask(t, alice, "hello")
 	_, foreign := ask(t, elsewhere, "hello")
 	_, bobs := ask(t, bob, "hello")
+	_, provider := ask(t, kinds()[0].dial(t, rigOn(t, r.Stack, mcpauth.Config{StateKey: key, Provider: "acme"}).inMemory(), nil, manual), "hello")
+	_, label := ask(t, kinds()[0].dial(t, rigOn(t, r.Stack, mcpauth.Config{StateKey: key, Label: "second"}).inMemory(), nil, manual), "hello")
 	last := state[len(state)-1:]
 	changed := map[bool]string{true: "B", false: "A"}[last == "A"]
 	for _, row := range []struct {
@@ -43,6 +46,8 @@ func TestAStateIsGoodForItsOwnCallAlone(t *testing.T) {
 		{"that of another person", bobs, "hello", "ping", alice},
 		{"for other arguments", state, "bye", "ping", alice},
 		{"for another tool", state, "hello", "pong", alice},
+		{"for another provider", provider, "hello", "ping", alice},
+		{"for another connection", label, "hello", "ping", alice},
 		{"sealed with another key", foreign, "hello", "ping", alice},
 		{"changed", state[:len(state)-1] + changed, "hello", "ping", alice},
 		{"cut short", state[:len(state)/2], "hello", "ping", alice},

@@ -40,7 +40,8 @@ func FromToken(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 }
 
 // FromClaim is another field of that token, which the verifier has put into Extra, such
-// as "email". It must be a text, and not empty.
+// as "email". It must be a text, and not empty. The verifier sets UserID all the same:
+// the SDK binds sessions to that, and to nobody where it is empty.
 func FromClaim(name string) Subject {
 	return func(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 		token, err := tokenOf(req)
