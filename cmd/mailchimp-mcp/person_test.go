@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/mcptest"
 )
 
 // revisions are those of MCP that differ in how people are asked to open links.
@@ -27,13 +25,12 @@ type person struct {
 	browser sync.WaitGroup
 
 	mu     sync.Mutex
-	opened []string                 // links
-	done   map[string]chan struct{} // by the id of an elicitation
+	opened []string // links
 }
 
 func newPerson(t *testing.T, s *vaulttest.Stack, account int) *person {
 	t.Helper()
-	p := &person{t: t, stack: s, account: account, done: map[string]chan struct{}{}}
+	p := &person{t: t, stack: s, account: account}
 	t.Cleanup(p.browser.Wait)
 	return p
 }
@@ -46,7 +43,7 @@ func (p *person) links() []string {
 }
 
 // open agrees to open a link, and does so meanwhile.
-func (p *person) open(link string) {
+func (p *person) open(_ context.Context, link string) (action string) {
 	p.mu.Lock()
 	p.opened = append(p.opened, link)
 	p.mu.Unlock()
@@ -61,6 +58,7 @@ func (p *person) open(link string) {
 			p.t.Errorf("the person's browser ends at %d", page.StatusCode)
 		}
 	})
+	return "accept"
 }
 
 // connect connects the person's MCP client.
@@ -78,52 +76,9 @@ func (p *person) connect(revision string, transport mcp.Transport) *mcp.ClientSe
 }
 
 func (p *person) dial(revision string, transport mcp.Transport) (*mcp.ClientSession, error) {
-	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			p.open(req.Params.URL)
-			return &mcp.ElicitResult{Action: "accept"}, nil
-		},
-		ElicitationCompleteHandler: func(_ context.Context, req *mcp.ElicitationCompleteNotificationRequest) {
-			p.complete(req.Params.ElicitationID) <- struct{}{}
-		},
-	})
-	client.AddSendingMiddleware(p.elicited)
+	app, options := &mcptest.App{Open: p.open}, &mcp.ClientOptions{}
+	app.Install(options)
+	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, options)
+	client.AddSendingMiddleware(app.Middleware)
 	return client.Connect(p.t.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: revision})
-}
-
-func (p *person) complete(id string) chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done[id] == nil {
-		p.done[id] = make(chan struct{}, 10)
-	}
-	return p.done[id]
-}
-
-// elicited does what applications of revision 2025-11-25 do with the error -32042: have
-// the person open the link, wait for the server to say that they are done, and call again.
-func (p *person) elicited(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-		result, err := next(ctx, method, req)
-		wire, ok := errors.AsType[*jsonrpc.Error](err)
-		if !ok || wire.Code != mcp.CodeURLElicitationRequired {
-			return result, err
-		}
-		var asked struct {
-			Elicitations []*mcp.ElicitParams `json:"elicitations"`
-		}
-		if err := json.Unmarshal(wire.Data, &asked); err != nil {
-			return nil, err
-		}
-		for _, e := range asked.Elicitations {
-			p.open(e.URL)
-			select {
-			case <-p.complete(e.ElicitationID):
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-		return next(ctx, method, req)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/mcptest"
 )
 
 // TestOverStdioACallConnectsAndGoesOn is the whole thing: a person without an account is
@@ -194,12 +195,9 @@ func TestOverStdioItEndsThoughACallWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.start(t)
-	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			return &mcp.ElicitResult{Action: "accept"}, nil // but nobody opens the link
-		},
-	})
+	options := &mcp.ClientOptions{}
+	(&mcptest.App{Open: func(context.Context, string) string { return "accept" }}).Install(options) // but nobody opens the link
+	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, options)
 	calls := callsIn{input, make(chan struct{}, 10)}
 	session, err := client.Connect(t.Context(), &mcp.IOTransport{Reader: answers, Writer: calls}, nil)
 	if err != nil {

@@ -47,6 +47,7 @@ func layers() map[string]mayImport {
 		"vault/vaulttest":                everything,
 		"vault/vaulttest/browsertest":    everything,
 		"vault/vaulttest/nodetest":       everything,
+		"vault/vaulttest/mcptest":        {},
 		"gateway":                        {own: []string{"gateway/brand", "vault/netlimit", "vault/secret", api}, grpc: true},
 		"gateway/brand":                  {},
 		api:                              {grpc: true},

@@ -18,6 +18,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/tokenvault/tokenvault/vault/sandbox"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/mcptest"
 )
 
 // TestFromADevelopmentVaultToAnMCPClient does what a newcomer does: starts a development
@@ -53,13 +54,12 @@ func TestFromADevelopmentVaultToAnMCPClient(t *testing.T) {
 	}
 	var browser sync.WaitGroup
 	defer browser.Wait()
-	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			browser.Go(func() { approveLink(t, req.Params.URL) })
-			return &mcp.ElicitResult{Action: "accept"}, nil
-		},
-	})
+	options := &mcp.ClientOptions{}
+	(&mcptest.App{Open: func(_ context.Context, link string) string {
+		browser.Go(func() { approveLink(t, link) })
+		return "accept"
+	}}).Install(options)
+	client := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, options)
 	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: program}, nil)
 	if err != nil {
 		t.Fatal(err)

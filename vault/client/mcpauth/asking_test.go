@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/mcptest"
 )
 
 func TestWhoDeclinesIsNotAskedAgainInThatCall(t *testing.T) {
@@ -51,8 +52,8 @@ func TestACallAsksAgainWhenItHasWaitedForLong(t *testing.T) {
 // see: each call has an id, all have the same link, and each is told.
 func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Wait: time.Millisecond})
-	h := &host{}
-	session := olderClient().dial(t, r.inMemory(), answers("cancel"), manual, h.install)
+	app := &mcptest.App{}
+	session := olderClient().dial(t, r.inMemory(), answers("cancel"), manual, app.Install)
 	result, err := call(t, session, "hello")
 	first := wantElicitation(t, result, err)
 	result, err = call(t, session, "hello")
@@ -65,8 +66,8 @@ func TestAnOlderClientIsToldWhenThePersonIsDone(t *testing.T) {
 		t.Errorf("another call has asked %s with %s, want another id than %s and the same link", other.ElicitationID, other.URL, first.ElicitationID)
 	}
 	r.open(first.URL, vaulttest.Ada)
-	await(t, "the end of the first", h.done(first.ElicitationID))
-	await(t, "the end of the other", h.done(other.ElicitationID))
+	await(t, "the end of the first", app.Completed(first.ElicitationID))
+	await(t, "the end of the other", app.Completed(other.ElicitationID))
 	result, err = call(t, session, "hello")
 	wantPong(t, result, err, "hello", vaulttest.Ada)
 }

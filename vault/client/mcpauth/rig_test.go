@@ -23,6 +23,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/vaulttest"
+	"github.com/tokenvault/tokenvault/vault/vaulttest/mcptest"
 )
 
 // patience is how long a test waits for what must come.
@@ -214,23 +215,16 @@ func plainClient() kind { return kind{"without elicitation", "", false} }
 // dial connects an MCP client over a transport.
 func (k kind) dial(t testing.TB, transport mcp.Transport, who person, more ...func(*mcp.ClientOptions)) *mcp.ClientSession {
 	t.Helper()
-	o := &mcp.ClientOptions{}
+	o, app := &mcp.ClientOptions{}, &mcptest.App{Open: who}
 	if k.asks {
-		o.Capabilities = &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}}
-		o.ElicitationHandler = func(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			return &mcp.ElicitResult{Action: who(ctx, req.Params.URL)}, nil
-		}
-	}
-	h := &host{who: who}
-	if k.revision != "" {
-		h.install(o)
+		app.Install(o)
 	}
 	for _, option := range more {
 		option(o)
 	}
 	c := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1"}, o)
 	if o.MultiRoundTrip == nil {
-		c.AddSendingMiddleware(h.middleware)
+		c.AddSendingMiddleware(app.Middleware)
 	}
 	session, err := c.Connect(t.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: k.revision})
 	if err != nil {
@@ -335,6 +329,17 @@ func wantError(t testing.TB, result *mcp.CallToolResult, err error, want string)
 	if !result.IsError || !strings.Contains(textOf(result), want) {
 		t.Errorf("the call says %q (error: %t), want an error with %q", textOf(result), result.IsError, want)
 	}
+}
+
+// wantElicitation fails unless a call was answered with the error -32042, and returns
+// what it asks.
+func wantElicitation(t testing.TB, result *mcp.CallToolResult, err error) *mcp.ElicitParams {
+	t.Helper()
+	asked := mcptest.Elicitations(err)
+	if len(asked) != 1 || asked[0].Mode != "url" || asked[0].ElicitationID == "" || asked[0].URL == "" {
+		t.Fatalf("the call says %v, %v; want the error -32042 with a link", result, err)
+	}
+	return asked[0]
 }
 
 func linkIn(t testing.TB, text string) string {
