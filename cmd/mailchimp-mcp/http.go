@@ -124,7 +124,7 @@ func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *s
 		options.ResourceMetadataURL = origin + metadataPath + mcpPath
 		f.handleMetadata(mux, origin+mcpPath)
 	}
-	known := auth.RequireBearerToken(who.verify, options)(boundRequests(forKnown(streams(stopping, protocol))))
+	known := auth.RequireBearerToken(who.verify, options)(boundRequests(keepConnections(readBodies(streams(stopping, protocol)))))
 	mux.Handle(mcpPath, fromBrowsers(origin, known))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return answers(calm(log, mux))

@@ -17,9 +17,6 @@ const (
 	// maxCalls are calls of tools. Those of sessions go on when the request that has
 	// brought them has gone.
 	maxCalls = 64
-	// maxBodies is in bytes, of the bodies of requests. What is made of them is many times
-	// as large.
-	maxBodies = 8 << 20
 )
 
 // boundRequests is for requests of people who have shown who they are.

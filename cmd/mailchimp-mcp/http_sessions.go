@@ -34,13 +34,6 @@ func (s *sessions) bound(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-func userOf(req mcp.Request) string {
-	if extra := req.GetExtra(); extra != nil {
-		return nameOf(extra.TokenInfo)
-	}
-	return ""
-}
-
 func (s *sessions) add(user string, session *mcp.ServerSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // perPerson keeps what each person has of something to a number. It is safe for
@@ -44,4 +45,12 @@ func nameOf(info *auth.TokenInfo) string {
 		return ""
 	}
 	return info.UserID
+}
+
+// userOf is nameOf for a request of MCP.
+func userOf(req mcp.Request) string {
+	if extra := req.GetExtra(); extra != nil {
+		return nameOf(extra.TokenInfo)
+	}
+	return ""
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
-
-	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
 // TestAStreamEndsWithItsToken guards people who have been signed out: what comes later is
@@ -43,14 +40,5 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 				t.Errorf("%s goes on for %v, want %v", row.method, got, row.want)
 			}
 		})
-	}
-}
-
-func TestABodyIsRefusedBeforeItIsRead(t *testing.T) {
-	s := httptest.NewServer(answers(forKnown(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is passed on") }))))
-	defer s.Close()
-	resp := post(t, s.URL, secret.String{}, strings.Repeat("x", maxBody+1))
-	if resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status = %d, want 413", resp.StatusCode)
 	}
 }
