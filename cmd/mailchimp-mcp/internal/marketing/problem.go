@@ -59,7 +59,8 @@ func (e *Error) Is(target error) bool { return target == ErrRefused && e.refused
 func (e *Error) said() string {
 	var parts []string
 	for _, part := range []string{e.Title, e.Detail} {
-		if part != "" {
+		// With fields, the detail says no more than that there are fields.
+		if isEmpty := part == "" || part == e.Detail && len(e.Fields) > 0; !isEmpty {
 			parts = append(parts, part)
 		}
 	}
@@ -84,6 +85,8 @@ func (e *Error) advice() string {
 		return "the person's role in this Mailchimp account may lack the right to do this; an owner or admin of the account can give it"
 	case e.Status == http.StatusNotFound:
 		return "there is no such thing in this account"
+	case e.Status == http.StatusBadRequest && e.Title == "Member In Compliance State":
+		return "who has left cannot be subscribed for them; with the status pending, Mailchimp asks them"
 	case e.Status == http.StatusBadRequest, e.Status == http.StatusUnprocessableEntity:
 		return "change what it names, and try again"
 	case e.Status >= 500 && e.Status != statusCompliance && e.Method != http.MethodGet:

@@ -28,6 +28,10 @@ func TestAnErrorIsInWords(t *testing.T) {
 			status: 400, contentType: problemJSON, body: `{"title":"Invalid Resource","detail":"See errors.","errors":[{"field":"merge_fields.AGE","message":"Please enter a number"},{"field":"","message":"Schema"}]}`,
 			want: []string{"Invalid Resource", "merge_fields.AGE: Please enter a number", "; Schema", "change what it names"},
 		},
+		"compliance of a member": {
+			status: 400, contentType: problemJSON, body: `{"title":"Member In Compliance State","detail":"urist@example.com cannot be subscribed."}`,
+			want: []string{"urist@example.com", "status pending"},
+		},
 		"role":                {status: 403, contentType: problemJSON, body: `{"title":"Forbidden"}`, want: []string{"role", "lack the right"}},
 		"data centre":         {status: 403, contentType: problemJSON, body: `{"title":"Wrong Datacenter"}`, want: []string{"connect it anew"}},
 		"far too much":        {status: 403, contentType: "text/html", body: "<html>", want: []string{"too many requests", "in a minute"}},
@@ -49,6 +53,13 @@ func TestAnErrorIsInWords(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFieldsSayMoreThanTheDetail(t *testing.T) {
+	got := parseProblem(400, problemJSON, []byte(`{"title":"Invalid Resource","detail":"See the 'errors' array.","errors":[{"field":"a","message":"b"}]}`)).Error()
+	if strings.Contains(got, "errors") {
+		t.Errorf("got %q, want nothing of the array", got)
 	}
 }
 

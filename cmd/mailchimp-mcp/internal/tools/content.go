@@ -66,7 +66,7 @@ func setCampaignContent(ctx context.Context, c *marketing.Client, in setCampaign
 	}
 	got, err := c.Do(ctx, marketing.Request{Method: http.MethodPut, Path: path, Body: body})
 	if err != nil {
-		return nil, err
+		return nil, in.explainState(ctx, c, err)
 	}
 	html, _ := got["html"].(string)
 	text, _ := got["plain_text"].(string)

@@ -135,7 +135,7 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 	}
 	got, err := c.Do(ctx, marketing.Request{Method: http.MethodPatch, Path: path, Body: body})
 	if err != nil {
-		return nil, err
+		return nil, in.explainState(ctx, c, err)
 	}
 	return campaignMade(got), nil
 }
@@ -161,11 +161,11 @@ func deleteCampaignDraft(ctx context.Context, c *marketing.Client, in deleteCamp
 		return nil, err
 	}
 	// The API would delete a sent campaign as well, and its report with it.
-	got, err := c.Get(ctx, path, url.Values{"fields": {"id,status"}})
+	status, err := in.status(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if status, _ := got["status"].(string); status != "save" {
+	if status != "save" {
 		return nil, fmt.Errorf("the campaign has the status %q and is no draft: it stays (unschedule_campaign makes a draft of a scheduled one)", status)
 	}
 	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodDelete, Path: path}); err != nil {

@@ -28,6 +28,7 @@ func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
 		"nobody there":                {"get_member", member("nobody@example.com"), []string{"404", "search_members"}},
 		"no such segment":             {"get_segment", args{"audience_id": id, "segment_id": 1}, []string{"404", "list_segments"}},
 		"no such campaign":            {"get_campaign", args{"campaign_id": "0000000000"}, []string{"404", "list_campaigns"}},
+		"not sent yet":                {"get_report", args{"campaign_id": r.campaign("save")}, []string{"404", "not sent yet"}},
 		"no report":                   {"get_report", args{"campaign_id": "0000000000"}, []string{"404", "list_reports"}},
 		"draft for no audience":       {"create_campaign_draft", args{"audience_id": "0000000000", "subject_line": "x"}, []string{"404", "list_audiences"}},
 		"another endpoint":            {"get_campaign", args{"campaign_id": "../lists"}, []string{"no ID"}},
@@ -41,18 +42,67 @@ func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
 		"a time without a zone":       {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:30:00"}, []string{"with a zone"}},
 		"not on the quarter":          {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:31:00Z"}, []string{"quarters of an hour"}},
 		"in the past":                 {"schedule_campaign", args{"campaign_id": r.readyDraft(id), "schedule_time": "2026-06-01T09:30:00Z"}, []string{"schedule_time", "2026-07-01T09:30:00Z is the next"}},
-		"too many":                    {"list_members", args{"audience_id": id, "count": 101}, []string{"count", "100"}},
+		"too many":                    {"list_members", args{"audience_id": id, "count": 101}, []string{"arguments: count: ", "101 is greater than 100"}},
 		"none":                        {"list_members", args{"audience_id": id, "count": 0}, []string{"count", "1"}},
 		"a negative offset":           {"list_members", args{"audience_id": id, "offset": -1}, []string{"offset"}},
-		"an unknown parameter":        {"list_members", args{"list_id": id}, []string{"list_id"}},
-		"nothing required":            {"list_members", nil, []string{"audience_id"}},
-		"an unknown status":           {"list_members", args{"audience_id": id, "status": "active"}, []string{"status", "subscribed"}},
+		"an unknown parameter":        {"list_members", args{"list_id": id}, []string{"no such parameters", "list_id"}},
+		"nothing required":            {"list_members", nil, []string{"missing parameters", "audience_id"}},
+		"an unknown status":           {"list_members", args{"audience_id": id, "status": "active"}, []string{"arguments: status: ", "subscribed"}},
 		"nothing to set":              {"set_campaign_content", args{"campaign_id": "x"}, []string{"html"}},
 		"no tags":                     {"update_member_tags", member("a@example.com"), []string{"tags to add"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{t: t, sandbox: r.sandbox, session: r.session}
 			r.fails(tt.tool, tt.args, tt.want...)
+		})
+	}
+}
+
+func TestWhatIsWrongIsSaidOnce(t *testing.T) {
+	r := writing(t)
+	for tool, a := range map[string]args{
+		"get_audience":         {"audience_id": "0000000000"},
+		"add_or_update_member": {"audience_id": r.audience(), "email_address": "nobody@example.com", "vip": true},
+		"create_segment":       {"audience_id": r.audience(), "name": "x", "conditions": []args{{"condition_type": "None"}}},
+	} {
+		said, isError := r.send(tool, a)
+		if most := 270; !isError || len(said) > most {
+			t.Errorf("%s: got %d bytes, want an error of %d at most: %s", tool, len(said), most, said)
+		}
+		for _, boilerplate := range []string{"could not be found", "could not be validated"} {
+			if strings.Contains(said, boilerplate) {
+				t.Errorf("%s: got %q, want no %q in it", tool, said, boilerplate)
+			}
+		}
+	}
+}
+
+func TestWhoHasLeftIsNotSubscribedForThem(t *testing.T) {
+	r := writing(t)
+	id := r.audience()
+	gone := args{"audience_id": id, "email_address": text(t, r.call("list_members", args{"audience_id": id, "status": "unsubscribed", "count": 1}), "members.0.email_address")}
+	r.fails("add_or_update_member", merged(gone, args{"status": "subscribed"}), "400", "status pending")
+	if got := r.call("add_or_update_member", merged(gone, args{"status": "pending"})); got["status"] != "pending" {
+		t.Errorf("got %v, want a pending member", got)
+	}
+}
+
+func TestWhatCannotBeChangedSaysWhatToDo(t *testing.T) {
+	r := writing(t)
+	for name, tt := range map[string]struct {
+		tool   string
+		status string
+		more   args
+		want   string
+	}{
+		"settings of a scheduled one": {"update_campaign", "schedule", args{"subject_line": "x"}, "unschedule_campaign first"},
+		"content of a scheduled one":  {"set_campaign_content", "schedule", args{"html": "x"}, "unschedule_campaign first"},
+		"schedule of a scheduled one": {"schedule_campaign", "schedule", args{"schedule_time": "2026-07-02T09:30:00Z"}, "unschedule_campaign first"},
+		"settings of a sent one":      {"update_campaign", "sent", args{"subject_line": "x"}, `"sent" and stays`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{t: t, sandbox: r.sandbox, session: r.session}
+			r.fails(tt.tool, merged(args{"campaign_id": r.campaign(tt.status)}, tt.more), "400", tt.want)
 		})
 	}
 }

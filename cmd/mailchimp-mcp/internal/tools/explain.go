@@ -1,21 +1,36 @@
 package tools
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 )
 
-// explain adds to what Mailchimp has refused which tool helps.
+// explained is what a model is told of an error, in place of the error's own words.
+type explained struct {
+	text  string
+	cause error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.cause }
+
+// explain says of what Mailchimp has not found where to look. Mailchimp's own words for
+// that are always the same, and are left out.
 func explain(err error) error {
+	if _, done := errors.AsType[*explained](err); done {
+		return err
+	}
 	e, ok := errors.AsType[*marketing.Error](err)
 	if !ok || e.Status != http.StatusNotFound {
 		return err
 	}
 	if hint := whereToLook(e.Path.Parts()); hint != "" {
-		return fmt.Errorf("%w: %s", err, hint)
+		return &explained{text: "Mailchimp answered 404: " + hint, cause: err}
 	}
 	return err
 }
@@ -28,15 +43,48 @@ func whereToLook(parts []string) string {
 	id := parts[1]
 	switch {
 	case parts[0] == "campaigns":
-		return fmt.Sprintf("list_campaigns and search_campaigns have the campaigns that there are, %q may not be one", id)
+		return fmt.Sprintf("there is no campaign %q. list_campaigns and search_campaigns have the IDs.", id)
+	case parts[0] == "reports" && len(parts) > 3:
+		return fmt.Sprintf("there is no report of a campaign %q, or no link %q in it. get_report_details with the detail clicks, and without link_id, has the links.", id, parts[3])
 	case parts[0] == "reports":
-		return fmt.Sprintf("list_reports has the campaigns with a report, %q may not be one, or has not been sent yet", id)
+		return fmt.Sprintf("there is no report of a campaign %q: no such campaign, or not sent yet. list_reports has those with a report.", id)
 	case parts[0] != "lists":
 		return ""
 	case len(parts) > 3 && parts[2] == "members":
-		return fmt.Sprintf("nobody with this e-mail address is in audience %q: search_members finds people in all audiences, list_audiences has the audiences that there are", id)
+		return fmt.Sprintf("nobody with this e-mail address is in audience %q, or there is no such audience. search_members looks in all audiences.", id)
 	case len(parts) > 3 && parts[2] == "segments":
-		return fmt.Sprintf("list_segments has the segments of audience %q, %q may not be one; list_audiences has the audiences that there are", id, parts[3])
+		return fmt.Sprintf("there is no segment %s in audience %q, or no such audience. list_segments has the segments, list_audiences the audiences.", parts[3], id)
 	}
-	return fmt.Sprintf("list_audiences has the audiences that there are, %q may not be one", id)
+	return fmt.Sprintf("there is no audience %q. list_audiences has the IDs.", id)
+}
+
+// explainState says of a change that Mailchimp refuses where the reason is that the
+// campaign is no draft: Mailchimp's own words do not say what to do about it.
+func (c campaign) explainState(ctx context.Context, client *marketing.Client, err error) error {
+	e, ok := errors.AsType[*marketing.Error](err)
+	if !ok || e.Status != http.StatusBadRequest {
+		return err
+	}
+	status, lookErr := c.status(ctx, client)
+	switch {
+	case lookErr != nil || status == "save":
+		return err
+	case status == "schedule" || status == "paused":
+		return fmt.Errorf("%w: it has the status %q, call unschedule_campaign first", err, status)
+	}
+	return fmt.Errorf("%w: it has the status %q and stays as it is", err, status)
+}
+
+// status asks for the campaign's.
+func (c campaign) status(ctx context.Context, client *marketing.Client) (string, error) {
+	path, err := c.own()
+	if err != nil {
+		return "", err
+	}
+	got, err := client.Get(ctx, path, url.Values{"fields": {"id,status"}})
+	if err != nil {
+		return "", err
+	}
+	status, _ := got["status"].(string)
+	return status, nil
 }

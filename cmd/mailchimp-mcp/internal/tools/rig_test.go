@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -71,6 +72,13 @@ func dial(t testing.TB, c tools.Config) *mcp.ClientSession {
 
 // args are a call's.
 type args map[string]any
+
+// merged has the arguments of both.
+func merged(a, b args) args {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
 
 // send calls a tool and returns what it says, as text.
 func (r *rig) send(tool string, a args) (text string, isError bool) {

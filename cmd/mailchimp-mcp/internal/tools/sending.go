@@ -97,7 +97,7 @@ func sendTime(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if !at.Equal(at.Truncate(step)) {
-		return time.Time{}, errors.New("schedule_time: Mailchimp sends at full quarters of an hour, with :00, :15, :30 or :45")
+		return time.Time{}, errors.New("schedule_time: Mailchimp sends at full quarters of an hour only: write :00, :15, :30 or :45")
 	}
 	soonest := now.Add(notice)
 	if at.Before(soonest) {
@@ -114,7 +114,7 @@ func scheduleCampaign(ctx context.Context, c *marketing.Client, of campaign, at 
 	}
 	body := map[string]any{"schedule_time": at.Format(isoTime)}
 	if _, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path, Body: body}); err != nil {
-		return nil, err
+		return nil, of.explainState(ctx, c, err)
 	}
 	return answer{"campaign_id": of.CampaignID, "status": "schedule", "schedule_time": at.Format(time.RFC3339)}, nil
 }

@@ -42,7 +42,7 @@ func Register(server *mcp.Server, c Config) {
 	if r.now == nil {
 		r.now = time.Now
 	}
-	server.AddReceivingMiddleware(takeNull)
+	server.AddReceivingMiddleware(takeNull, plainFaults)
 	r.addAccount()
 	r.addAudiences()
 	r.addMembers()
