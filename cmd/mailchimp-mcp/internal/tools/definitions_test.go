@@ -110,8 +110,8 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 					t.Errorf("%s has the type %v and the limit %v", parameter, p.Type, p.MaxItems)
 				}
 				checkDescription(t, p.Description)
-				if parameter == "count" && (p.Default != 20.0 || p.Maximum == nil || *p.Maximum != 100) {
-					t.Errorf("count has the default %v and the maximum %v, want 20 and 100", p.Default, p.Maximum)
+				if parameter == "count" && (p.Default != 20.0 || p.Maximum == nil || *p.Maximum != 1000) {
+					t.Errorf("count has the default %v and the maximum %v, want 20 and 1000", p.Default, p.Maximum)
 				}
 			}
 		})

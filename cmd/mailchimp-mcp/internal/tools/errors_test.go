@@ -42,7 +42,7 @@ func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
 		"a time without a zone":       {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:30:00"}, []string{"with a zone"}},
 		"not on the quarter":          {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:31:00Z"}, []string{"quarters of an hour"}},
 		"in the past":                 {"schedule_campaign", args{"campaign_id": r.readyDraft(id), "schedule_time": "2026-06-01T09:30:00Z"}, []string{"schedule_time", "2026-07-01T09:30:00Z is the next"}},
-		"too many":                    {"list_members", args{"audience_id": id, "count": 101}, []string{"arguments: count: ", "101 is greater than 100"}},
+		"too many":                    {"list_members", args{"audience_id": id, "count": 1001}, []string{"arguments: count: ", "1001 is greater than 1000"}},
 		"none":                        {"list_members", args{"audience_id": id, "count": 0}, []string{"count", "1"}},
 		"a negative offset":           {"list_members", args{"audience_id": id, "offset": -1}, []string{"offset"}},
 		"an unknown parameter":        {"list_members", args{"list_id": id}, []string{"no such parameters", "list_id"}},

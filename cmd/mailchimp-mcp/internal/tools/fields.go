@@ -56,11 +56,47 @@ func (s selection) query(fields []string) (url.Values, error) {
 	return url.Values{"fields": {strings.Join(chosen, ",")}}, nil
 }
 
+// missing are those of the fields asked for that none of the items has: Mailchimp leaves
+// out in silence what it does not know.
+func (s selection) missing(fields []string, items ...any) []any {
+	names := []any{}
+	for _, field := range fields {
+		name := strings.TrimPrefix(field, s.container+".")
+		if field == "*" || len(items) == 0 || slices.ContainsFunc(items, func(item any) bool { return has(item, strings.Split(name, ".")) }) {
+			continue
+		}
+		names = append(names, field)
+	}
+	return names
+}
+
+// has tells whether a value has a field, in it or in one of those it is a list of.
+func has(v any, steps []string) bool {
+	switch v := v.(type) {
+	case []any: // an empty one may be of things with the field
+		return len(v) == 0 || slices.ContainsFunc(v, func(item any) bool { return has(item, steps) })
+	case map[string]any:
+		if len(steps) == 0 {
+			return true
+		}
+		inner, ok := v[steps[0]]
+		return ok && has(inner, steps[1:])
+	}
+	return len(steps) == 0
+}
+
 // one asks for one thing.
 func (s selection) one(ctx context.Context, c *marketing.Client, path marketing.Path, fields []string) (answer, error) {
 	query, err := s.query(fields)
 	if err != nil {
 		return nil, err
 	}
-	return c.Get(ctx, path, query)
+	got, err := c.Get(ctx, path, query)
+	if err != nil {
+		return nil, err
+	}
+	if missing := s.missing(fields, got); len(missing) > 0 {
+		got["fields_not_found"] = missing
+	}
+	return got, nil
 }

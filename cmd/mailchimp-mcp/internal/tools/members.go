@@ -116,7 +116,7 @@ func wholeMember(ctx context.Context, c *marketing.Client, path marketing.Path, 
 type searchMembersInput struct {
 	Query      string `json:"query" jsonschema:"What to look for: an e-mail address, a name, or the beginning of one." min:"1" max:"254"`
 	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only in this audience (from list_audiences). Left out: in all of them." max:"64"`
-	Count      int    `json:"count,omitempty" jsonschema:"How many to return." min:"1" max:"100" default:"20"`
+	Count      int    `json:"count,omitempty" jsonschema:"How many to return." min:"1" max:"1000" default:"20"`
 }
 
 func searchMembers(ctx context.Context, c *marketing.Client, in searchMembersInput) (answer, error) {

@@ -11,8 +11,8 @@ import (
 
 // paging is what all tools take that return lists.
 type paging struct {
-	Count  int `json:"count,omitempty" jsonschema:"How many to return." min:"1" max:"100" default:"20"`
-	Offset int `json:"offset,omitempty" jsonschema:"How many to leave out first: next_offset of the page before." min:"0" default:"0"`
+	Count  int `json:"count,omitempty" jsonschema:"How many to return." min:"1" max:"1000" default:"20"`
+	Offset int `json:"offset,omitempty" jsonschema:"The next_offset of the page before." min:"0"`
 }
 
 // list is a list of the API's.
@@ -48,22 +48,47 @@ func (l list) get(ctx context.Context, c *marketing.Client, fields []string) (an
 	if as == "" {
 		as = l.pick.container
 	}
+	missing := l.pick.missing(fields, items...)
+	var a answer
 	if l.isWhole {
-		return l.page.cutOut(as, items), nil
+		a = l.page.cutOut(as, items)
+	} else {
+		a = pageOf(as, items, l.page.Offset, number(got["total_items"]))
 	}
-	return pageOf(as, items, l.page.Offset, number(got["total_items"])), nil
+	if len(missing) > 0 {
+		a["fields_not_found"] = missing
+	}
+	return a, nil
 }
 
-// pageOf is how a page is answered.
+// pageOf is how a page is answered. Where not all items fit into an answer, the next page
+// begins with the first that does not.
 func pageOf(name string, items []any, offset, total int) answer {
 	if items == nil {
 		items = []any{}
 	}
+	items = items[:fitting(items)]
 	a := answer{name: items, "total_items": total}
 	if next := offset + len(items); len(items) > 0 && next < total {
 		a["next_offset"] = next
 	}
 	return a
+}
+
+// fitting is how many items an answer has room for, and one at least.
+func fitting(items []any) int {
+	const rest = 2_000 // for what an answer has besides
+	size := 0
+	for i, item := range items {
+		data, err := json.Marshal(tidyValue(item, 2))
+		if err != nil {
+			return len(items) // tidy says what is wrong
+		}
+		if size += len(data) + 1; size > maxAnswer-rest && i > 0 {
+			return i
+		}
+	}
+	return len(items)
 }
 
 // cutOut is a page of a list that the API has sent whole.

@@ -215,9 +215,54 @@ func answering(t *testing.T, body string) *rig {
 }
 
 func TestAnAnswerThatIsTooLongIsNone(t *testing.T) {
+	const note = `{"text":"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"}`
+	r := answering(t, `{"id":"a1b2c3d4e5","notes":[`+strings.Repeat(note+",", 1_000)+note+`]}`)
+	r.fails("get_audience", args{"audience_id": "a1b2c3d4e5", "fields": []string{"*"}}, "fewer items", "fewer fields")
+}
+
+func TestAPageHasWhatFits(t *testing.T) {
 	const member = `{"email_address":"urist@example.com","full_name":"Urist McVankab","notes":"` + "0123456789012345678901234567890123456789" + `"}`
-	r := answering(t, `{"members":[`+strings.Repeat(member+",", 1_000)+member+`],"total_items":1001}`)
-	r.fails("list_members", args{"audience_id": "a1b2c3d4e5"}, "fewer items", "fewer fields")
+	r := answering(t, `{"members":[`+strings.Repeat(member+",", 999)+member+`],"total_items":5000}`)
+	said, isError := r.send("list_members", args{"audience_id": "a1b2c3d4e5", "count": 1000, "offset": 50})
+	var got struct {
+		Members []any
+		Next    int `json:"next_offset"`
+	}
+	if err := json.Unmarshal([]byte(said), &got); isError || err != nil {
+		t.Fatalf("got %.200s, %v; want a page", said, err)
+	}
+	if n := len(got.Members); n < 800 || n > 999 || got.Next != 50+n || len(said) > 100_000 {
+		t.Errorf("got %d members in %d bytes and the next offset %d, want what fits, and to go on after it", n, len(said), got.Next)
+	}
+}
+
+func TestAnItemThatIsTooLongIsNotSkipped(t *testing.T) {
+	const note = `{"text":"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"}`
+	long := `{"email_address":"urist@example.com","notes":[` + strings.Repeat(note+",", 1_000) + note + `]}`
+	r := answering(t, `{"members":[`+long+`,`+long+`],"total_items":2}`)
+	r.fails("list_members", args{"audience_id": "a1b2c3d4e5"}, "fewer fields")
+}
+
+func TestFieldsThatAreNotThereAreNamed(t *testing.T) {
+	r := newRig(t, tools.Config{}, sandbox.Config{})
+	id := r.audience()
+	for name, tt := range map[string]struct {
+		tool         string
+		fields, want []any
+	}{
+		"none of a list": {"list_members", []any{"members.signup", "stats.rate", "email"}, []any{"members.signup", "stats.rate", "email"}},
+		"some of a list": {"list_members", []any{"members.status", "stats.avg_open_rate", "tags.name", "email"}, []any{"email"}},
+		"of one":         {"get_audience", []any{"stats.member_count", "members"}, []any{"members"}},
+		"all":            {"get_audience", []any{"*"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &rig{t: t, sandbox: r.sandbox, session: r.session}
+			got, _ := r.call(tt.tool, args{"audience_id": id, "fields": tt.fields})["fields_not_found"].([]any)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("fields that are not there (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestAnswersAreTidy(t *testing.T) {
