@@ -53,7 +53,9 @@ func listCampaigns(ctx context.Context, c *marketing.Client, in listCampaignsInp
 	if err != nil {
 		return nil, err
 	}
-	return list{path: path, query: query, page: in.paging, pick: campaignFields("campaigns")}.get(ctx, c, in.Fields)
+	pick := campaignFields("campaigns")
+	pick.usual = append(pick.usual, "report_summary.open_rate", "report_summary.click_rate")
+	return list{path: path, query: query, page: in.paging, pick: pick}.get(ctx, c, in.Fields)
 }
 
 // campaignFields are what lists of campaigns have.

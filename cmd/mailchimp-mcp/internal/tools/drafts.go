@@ -121,8 +121,10 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 	if err != nil {
 		return nil, err
 	}
-	if in.SegmentID != 0 && in.AudienceID == "" {
-		return nil, errors.New("segment_id: give audience_id too, the audience that the segment is in")
+	if in.SegmentID != 0 && in.AudienceID == "" { // the API takes both or none
+		if in.AudienceID, err = audienceOf(ctx, c, path); err != nil {
+			return nil, err
+		}
 	}
 	body := in.body(in.AudienceID, in.SubjectLine)
 	if len(body) == 0 {
@@ -138,6 +140,20 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 		return nil, in.explainState(ctx, c, err)
 	}
 	return campaignMade(got), nil
+}
+
+// audienceOf is whom a campaign goes to.
+func audienceOf(ctx context.Context, c *marketing.Client, path marketing.Path) (string, error) {
+	got, err := c.Get(ctx, path, url.Values{"fields": {"recipients.list_id"}})
+	if err != nil {
+		return "", err
+	}
+	recipients, _ := got["recipients"].(map[string]any)
+	id, _ := recipients["list_id"].(string)
+	if id == "" {
+		return "", errors.New("the campaign has no audience yet: give audience_id, that of the segment")
+	}
+	return id, nil
 }
 
 // keptSettings are settings that change nothing: the API's reference wants some in every

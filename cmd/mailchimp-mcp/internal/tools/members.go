@@ -37,7 +37,7 @@ func (r *registry) addMembers() {
 
 // memberFields are what lists of members have.
 func memberFields(container string) selection {
-	return selection{container: container, id: []string{"email_address"}, usual: []string{"full_name", "status", "last_changed"}}
+	return selection{container: container, id: []string{"email_address"}, usual: []string{"full_name", "status"}}
 }
 
 type listMembersInput struct {
@@ -45,6 +45,8 @@ type listMembersInput struct {
 	Status        string `json:"status,omitempty" jsonschema:"Only members with this status. Left out: all of them." enum:"subscribed,unsubscribed,cleaned,pending,transactional,archived"`
 	ChangedSince  string `json:"changed_since,omitempty" jsonschema:"Only members changed since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
 	ChangedBefore string `json:"changed_before,omitempty" jsonschema:"Only members changed before then: ISO 8601."`
+	JoinedSince   string `json:"joined_since,omitempty" jsonschema:"Only members who joined (opted in) since then."`
+	JoinedBefore  string `json:"joined_before,omitempty" jsonschema:"Only members who joined before then."`
 	VIPOnly       bool   `json:"vip_only,omitempty" jsonschema:"Whether to list VIPs only." default:"false"`
 	SortBy        string `json:"sort_by,omitempty" jsonschema:"What to sort by: when they joined (timestamp_opt), signed up, or were changed. Left out: Mailchimp's own order." enum:"timestamp_opt,timestamp_signup,last_changed"`
 	Order         string `json:"order,omitempty" jsonschema:"The direction of sort_by: asc has the oldest first." enum:"asc,desc" default:"desc"`
@@ -57,6 +59,15 @@ func listMembers(ctx context.Context, c *marketing.Client, in listMembersInput) 
 	if err != nil {
 		return nil, err
 	}
+	query, err := in.query()
+	if err != nil {
+		return nil, err
+	}
+	return list{path: path, query: query, pick: in.pick(), page: in.paging}.get(ctx, c, in.Fields)
+}
+
+// query is the filters as the API has them.
+func (in listMembersInput) query() (url.Values, error) {
 	query := url.Values{}
 	if in.Status != "" {
 		query.Set("status", in.Status)
@@ -68,13 +79,26 @@ func listMembers(ctx context.Context, c *marketing.Client, in listMembersInput) 
 		query.Set("sort_field", in.SortBy)
 		query.Set("sort_dir", strings.ToUpper(in.Order))
 	}
-	err = errors.Join(
+	return query, errors.Join(
+		setInstant(query, "since_timestamp_opt", "joined_since", in.JoinedSince),
+		setInstant(query, "before_timestamp_opt", "joined_before", in.JoinedBefore),
 		setInstant(query, "since_last_changed", "changed_since", in.ChangedSince),
 		setInstant(query, "before_last_changed", "changed_before", in.ChangedBefore))
-	if err != nil {
-		return nil, err
+}
+
+// pick has the times that the list is of, too.
+func (in listMembersInput) pick() selection {
+	pick := memberFields("members")
+	if in.JoinedSince+in.JoinedBefore != "" {
+		pick.usual = append(pick.usual, "timestamp_opt")
 	}
-	return list{path: path, query: query, pick: memberFields("members"), page: in.paging}.get(ctx, c, in.Fields)
+	if in.ChangedSince+in.ChangedBefore != "" {
+		pick.usual = append(pick.usual, "last_changed")
+	}
+	if in.SortBy != "" {
+		pick.usual = append(pick.usual, in.SortBy)
+	}
+	return pick
 }
 
 // member is what all tools take that work on one.
@@ -131,7 +155,7 @@ func searchMembers(ctx context.Context, c *marketing.Client, in searchMembersInp
 	var fields []string
 	for _, kind := range []string{"exact_matches", "full_search"} {
 		fields = append(fields, kind+".total_items")
-		for _, field := range []string{"email_address", "full_name", "status", "list_id", "last_changed"} {
+		for _, field := range []string{"email_address", "full_name", "status", "list_id"} {
 			fields = append(fields, kind+".members."+field)
 		}
 	}

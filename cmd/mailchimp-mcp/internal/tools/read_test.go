@@ -62,7 +62,8 @@ func readings() map[string]reading {
 		"audiences":       {"list_audiences", nil, []string{"audiences.1.id", "audiences.0.name", "audiences.0.stats.member_count", "total_items"}, 700},
 		"an audience":     {"get_audience", inAudience(nil), []string{"id", "name", "campaign_defaults.from_name", "stats.member_count"}, 1000},
 		"merge fields":    {"list_merge_fields", inAudience(nil), []string{"merge_fields.0.tag", "merge_fields.0.type"}, 500},
-		"members":         {"list_members", inAudience(nil), []string{"members.19.email_address", "members.0.full_name", "members.0.status", "next_offset", "total_items"}, 3000},
+		"members":         {"list_members", inAudience(nil), []string{"members.19.email_address", "members.0.full_name", "members.0.status", "next_offset", "total_items"}, 2300},
+		"new members":     {"list_members", inAudience(args{"joined_since": "2026-06-01"}), []string{"members.0.timestamp_opt"}, 3000},
 		"changed members": {"list_members", inAudience(args{"changed_since": "2026-01-01", "sort_by": "last_changed", "order": "asc"}), []string{"members.0.last_changed"}, 3000},
 		"a member":        {"get_member", ofMember, []string{"email_address", "status", "merge_fields.FNAME", "tags", "timestamp_opt"}, 1000},
 		"searched members": {"search_members", func(*rig) args { return args{"query": "ada.allen.1@example.com"} },
@@ -73,7 +74,7 @@ func readings() map[string]reading {
 		"segments":           {"list_segments", inAudience(nil), []string{"segments.0.id", "segments.0.type", "segments.0.member_count"}, 1500},
 		"a segment":          {"get_segment", ofSegment, []string{"id", "name", "type"}, 700},
 		"a segment's people": {"list_segment_members", ofSegment, []string{"members.0.email_address"}, 3000},
-		"campaigns":          {"list_campaigns", nil, []string{"campaigns.0.id", "campaigns.0.status", "campaigns.0.settings.title", "campaigns.0.recipients.list_id"}, 4000},
+		"campaigns":          {"list_campaigns", nil, []string{"campaigns.0.id", "campaigns.0.status", "campaigns.0.settings.title", "campaigns.0.recipients.list_id", "campaigns.3.report_summary.open_rate"}, 4000},
 		"sent campaigns": {"list_campaigns", func(*rig) args {
 			return args{"status": "sent", "sent_since": "2026-04-01T00:00:00Z", "sort_by": "send_time"}
 		}, []string{"campaigns.0.send_time"}, 2000},
@@ -81,10 +82,10 @@ func readings() map[string]reading {
 		"a campaign":         {"get_campaign", ofCampaign("sent", nil), []string{"id", "settings.subject_line", "recipients.list_name", "report_summary.open_rate"}, 1500},
 		"content":            {"get_campaign_content", ofCampaign("sent", nil), []string{"plain_text", "total_characters"}, 1000},
 		"HTML":               {"get_campaign_content", ofCampaign("sent", args{"format": "html"}), []string{"html", "total_characters"}, 1000},
-		"a checklist":        {"get_send_checklist", ofCampaign("save", nil), []string{"items.0.heading"}, 2500},
+		"a checklist":        {"get_send_checklist", ofCampaign("save", nil), []string{"items.0.heading", "items.0.type", "items.0.details"}, 500},
 		"reports":            {"list_reports", nil, []string{"reports.0.id", "reports.0.emails_sent", "reports.0.opens.open_rate", "reports.0.clicks.click_rate"}, 2000},
-		"a report":           {"get_report", ofCampaign("sent", nil), []string{"id", "emails_sent", "opens.open_rate", "clicks.click_rate"}, 2000},
-		"clicks":             {"get_report_details", ofCampaign("sent", args{"detail": "clicks"}), []string{"urls_clicked.0.url", "urls_clicked.0.total_clicks"}, 2000},
+		"a report":           {"get_report", ofCampaign("sent", nil), []string{"id", "emails_sent", "opens.open_rate", "clicks.click_rate"}, 700},
+		"clicks":             {"get_report_details", ofCampaign("sent", args{"detail": "clicks"}), []string{"urls_clicked.0.id", "urls_clicked.0.url", "urls_clicked.0.total_clicks"}, 2000},
 		"opens":              {"get_report_details", ofCampaign("sent", args{"detail": "opens"}), []string{"members.0.email_address", "members.0.opens_count"}, 4000},
 		"unsubscribes":       {"get_report_details", ofCampaign("sent", args{"detail": "unsubscribes"}), []string{"unsubscribes"}, 3000},
 		"recipients":         {"get_report_details", ofCampaign("sent", args{"detail": "recipients"}), []string{"sent_to.0.email_address"}, 4000},
@@ -150,6 +151,32 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 		}
 		a["offset"] = next
 	}
+}
+
+func TestWhoClickedALink(t *testing.T) {
+	r := newRig(t, tools.Config{}, sandbox.Config{})
+	of := args{"campaign_id": r.campaign("sent"), "detail": "clicks"}
+	link := at(t, r.call("get_report_details", of), "urls_clicked.0")
+	got := r.call("get_report_details", merged(of, args{"link_id": at(t, link, "id"), "count": 1000}))
+	if got["total_items"] != at(t, link, "unique_clicks") || text(t, got, "members.0.email_address") == "" || at(t, got, "members.0.clicks") == 0.0 {
+		t.Errorf("got %v, want those who clicked %v", got, link)
+	}
+	r.fails("get_report_details", merged(of, args{"link_id": "0000000000"}), "404", "no link", "without link_id")
+	r.fails("get_report_details", merged(of, args{"link_id": "0000000000", "detail": "opens"}), "clicks only")
+}
+
+func TestMembersAreThoseOfATime(t *testing.T) {
+	r := newRig(t, tools.Config{}, sandbox.Config{})
+	id := r.audience()
+	since, before := 0.0, 0.0
+	for filter, n := range map[string]*float64{"joined_since": &since, "joined_before": &before} {
+		*n = r.call("list_members", args{"audience_id": id, filter: "2026-06-01", "count": 1})["total_items"].(float64)
+	}
+	all := r.call("list_members", args{"audience_id": id, "count": 1})["total_items"].(float64)
+	if since == 0 || before == 0 || since+before > all {
+		t.Errorf("got %v who joined since, %v before, of %v; want some each", since, before, all)
+	}
+	r.fails("list_members", args{"audience_id": id, "joined_since": "June"}, "joined_since", "ISO 8601")
 }
 
 func TestFieldsAreChosen(t *testing.T) {

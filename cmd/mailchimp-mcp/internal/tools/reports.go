@@ -62,8 +62,8 @@ func getReport(ctx context.Context, c *marketing.Client, in getReportInput) (ans
 	}
 	return selection{
 		id: []string{"id", "campaign_title"},
-		usual: []string{"subject_line", "list_id", "list_name", "send_time", "emails_sent", "abuse_reports", "unsubscribed", "bounces", "forwards",
-			"opens", "clicks", "industry_stats.open_rate", "industry_stats.click_rate", "list_stats.open_rate", "list_stats.click_rate"},
+		usual: []string{"subject_line", "list_id", "list_name", "send_time", "emails_sent", "abuse_reports", "unsubscribed", "bounces", "opens.opens_total", "opens.unique_opens", "opens.open_rate", "opens.proxy_excluded_open_rate", "opens.last_open",
+			"clicks.clicks_total", "clicks.unique_subscriber_clicks", "clicks.click_rate", "clicks.last_click", "industry_stats.open_rate", "industry_stats.click_rate", "list_stats.open_rate", "list_stats.click_rate"},
 	}.one(ctx, c, path, in.Fields)
 }
 
@@ -78,7 +78,7 @@ type detail struct {
 func detailOf(name string) (detail, error) {
 	switch name {
 	case "clicks":
-		return detail{path: "click-details", pick: selection{container: "urls_clicked", id: []string{"url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
+		return detail{path: "click-details", pick: selection{container: "urls_clicked", id: []string{"id", "url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
 	case "opens":
 		return detail{path: "open-details", pick: selection{container: "members", id: []string{"email_address"}, usual: []string{"opens_count", "contact_status"}}}, nil
 	case "unsubscribes":
@@ -100,6 +100,7 @@ func detailOf(name string) (detail, error) {
 type getReportDetailsInput struct {
 	campaign
 	Detail string `json:"detail" jsonschema:"Which part: clicks is by link, opens, unsubscribes, recipients and email_activity are by person, domains is by e-mail provider, locations is by country and region." enum:"clicks,opens,unsubscribes,recipients,email_activity,domains,locations,abuse_reports"`
+	LinkID string `json:"link_id,omitempty" jsonschema:"With clicks: the id of a link there. Returns who clicked it." max:"64"`
 	paging
 	choice
 }
@@ -109,7 +110,15 @@ func getReportDetails(ctx context.Context, c *marketing.Client, in getReportDeta
 	if err != nil {
 		return nil, err
 	}
-	path, err := marketing.NewPath("reports", in.CampaignID, part.path)
+	parts := []string{"reports", in.CampaignID, part.path}
+	if in.LinkID != "" {
+		if in.Detail != "clicks" {
+			return nil, errors.New("link_id: it goes with the detail clicks only")
+		}
+		parts = append(parts, in.LinkID, "members")
+		part.pick = selection{container: "members", id: []string{"email_address"}, usual: []string{"clicks", "contact_status"}}
+	}
+	path, err := marketing.NewPath(parts...)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -117,7 +118,13 @@ func createSegment(ctx context.Context, c *marketing.Client, in createSegmentInp
 	if err != nil {
 		return nil, err
 	}
-	return some(got, "id", "name", "type", "member_count", "options"), nil
+	made := some(got, "id", "name", "type", "member_count")
+	if in.EmailAddresses == nil {
+		made["options"] = got["options"]
+	} else if n := number(got["member_count"]); n < len(in.EmailAddresses) {
+		made["note"] = fmt.Sprintf("%d of the %d addresses do not count: they are there twice, not in the audience, or not subscribed", len(in.EmailAddresses)-n, len(in.EmailAddresses))
+	}
+	return made, nil
 }
 
 type updateSegmentMembersInput struct {

@@ -13,7 +13,7 @@ import (
 func (r *registry) addSending() {
 	add(r, tool{
 		name: "get_send_checklist", title: "Get a campaign's checklist",
-		description: "Returns whether a draft can be sent (is_ready), and what is missing (error) or worth a look (warning).",
+		description: "Returns whether a draft can be sent (is_ready), and what is missing (error) or worth a look (warning). What is as it should be is left out.",
 	}, getSendChecklist)
 	add(r, tool{
 		name: "send_test_email", title: "Send a test e-mail", effect: sends,
@@ -41,7 +41,15 @@ func getSendChecklist(ctx context.Context, c *marketing.Client, in getSendCheckl
 	if err != nil {
 		return nil, err
 	}
-	return some(got, "is_ready", "items"), nil
+	open := []any{}
+	items, _ := got["items"].([]any)
+	for _, item := range items {
+		item, _ := item.(map[string]any)
+		if item != nil && item["type"] != "success" {
+			open = append(open, map[string]any(some(item, "type", "heading", "details")))
+		}
+	}
+	return answer{"is_ready": got["is_ready"], "items": open}, nil
 }
 
 type sendTestEmailInput struct {

@@ -70,6 +70,10 @@ func TestSegmentsAreMadeAndFilled(t *testing.T) {
 	if n, _ := saved["member_count"].(float64); n < 1 {
 		t.Errorf("got %v, want some members", saved)
 	}
+	some := r.call("create_segment", args{"audience_id": id, "name": "Some", "email_addresses": []string{somebody, "nobody@example.com"}})
+	if note, _ := some["note"].(string); some["member_count"] != 1.0 || !strings.Contains(note, "1 of the 2") {
+		t.Errorf("got %v, want one member, and word of the other", some)
+	}
 	r.fails("create_segment", args{"audience_id": id, "name": "Both", "email_addresses": []string{}, "conditions": []args{{"field": "x"}}}, "either")
 	r.fails("create_segment", args{"audience_id": id, "name": "Neither"}, "either")
 	r.fails("update_segment_members", of, "to add or to remove")
@@ -123,7 +127,11 @@ func TestADraftGoesToASegment(t *testing.T) {
 	if at(t, moved, "recipients.list_id") != other || at(t, moved, "settings.subject_line") != "x" {
 		t.Errorf("got %v, want the same draft to %v", moved, other)
 	}
-	r.fails("update_campaign", args{"campaign_id": made["campaign_id"], "segment_id": segment}, "audience_id")
+	friends := r.call("create_segment", args{"audience_id": other, "name": "All", "email_addresses": []string{}})
+	narrowed := r.call("update_campaign", args{"campaign_id": made["campaign_id"], "segment_id": friends["id"]})
+	if at(t, narrowed, "recipients.list_id") != other || at(t, narrowed, "recipients.recipient_count") != 0.0 {
+		t.Errorf("got %v, want the same audience, and nobody of it", narrowed)
+	}
 	r.fails("update_campaign", args{"campaign_id": made["campaign_id"]}, "something to change")
 }
 
