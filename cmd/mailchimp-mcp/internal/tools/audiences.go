@@ -9,11 +9,11 @@ import (
 func (r *registry) addAudiences() {
 	add(r, tool{
 		name: "list_audiences", title: "List audiences",
-		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, and numbers of members. Rates are percentages, 0 to 100.",
+		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, numbers of members, and average rates of campaigns.",
 	}, listAudiences)
 	add(r, tool{
 		name: "get_audience", title: "Get an audience",
-		description: "Returns one audience with its settings and statistics: members, unsubscribes, open and click rates (percentages, 0 to 100), the last campaign.",
+		description: "Returns one audience with its settings and statistics: members, unsubscribes, average open and click rates of campaigns, the last campaign.",
 	}, getAudience)
 	add(r, tool{
 		name: "list_merge_fields", title: "List merge fields",
@@ -31,10 +31,16 @@ func listAudiences(ctx context.Context, c *marketing.Client, in listAudiencesInp
 	if err != nil {
 		return nil, err
 	}
-	return list{path: path, page: in.paging, as: "audiences", pick: selection{
+	page, err := list{path: path, page: in.paging, as: "audiences", pick: selection{
 		container: "lists", id: []string{"id", "name"},
 		usual: []string{"date_created", "stats.member_count", "stats.unsubscribe_count", "stats.open_rate", "stats.click_rate"},
 	}}.get(ctx, c, in.Fields)
+	if err != nil {
+		return nil, err
+	}
+	audiences, _ := page["audiences"].([]any)
+	fractions(audiences...)
+	return page, nil
 }
 
 // audience is what all tools take that work in one.
@@ -57,11 +63,16 @@ func getAudience(ctx context.Context, c *marketing.Client, in getAudienceInput) 
 	if err != nil {
 		return nil, err
 	}
-	return selection{
+	got, err := selection{
 		id: []string{"id", "name"},
 		usual: []string{"date_created", "campaign_defaults", "permission_reminder", "double_optin", "list_rating", "stats.member_count", "stats.unsubscribe_count",
 			"stats.cleaned_count", "stats.campaign_count", "stats.campaign_last_sent", "stats.open_rate", "stats.click_rate", "stats.last_sub_date"},
 	}.one(ctx, c, path, in.Fields)
+	if err != nil {
+		return nil, err
+	}
+	fractions(map[string]any(got))
+	return got, nil
 }
 
 type listMergeFieldsInput struct {

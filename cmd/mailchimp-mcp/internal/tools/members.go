@@ -18,7 +18,7 @@ func (r *registry) addMembers() {
 	}, listMembers)
 	add(r, tool{
 		name: "get_member", title: "Get a member",
-		description: "Returns one member of an audience by e-mail address: status, name and other merge fields, tags, how often they open and click (fractions).",
+		description: "Returns one member of an audience by e-mail address: status, name and other merge fields, tags, how often they open and click.",
 	}, getMember)
 	add(r, tool{
 		name: "search_members", title: "Search members",

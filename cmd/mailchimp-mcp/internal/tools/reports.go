@@ -12,11 +12,11 @@ import (
 func (r *registry) addReports() {
 	add(r, tool{
 		name: "list_reports", title: "List reports",
-		description: "Lists how sent campaigns did, the numbers that matter of each: sent, opened, clicked (rates are fractions), unsubscribed, bounced.",
+		description: "Lists how sent campaigns did, the numbers that matter of each: sent, opened, clicked, unsubscribed, bounced.",
 	}, listReports)
 	add(r, tool{
 		name: "get_report", title: "Get a report",
-		description: "Returns how one sent campaign did, with more numbers than list_reports, also in comparison to the industry and to the audience's average. Rates are fractions, those of list_stats percentages.",
+		description: "Returns how one sent campaign did, with more numbers than list_reports, and the averages of the industry (industry_stats) and of the audience (list_stats).",
 	}, getReport)
 	add(r, tool{
 		name: "get_report_details", title: "Get a report's details",
@@ -60,11 +60,16 @@ func getReport(ctx context.Context, c *marketing.Client, in getReportInput) (ans
 	if err != nil {
 		return nil, err
 	}
-	return selection{
+	got, err := selection{
 		id: []string{"id", "campaign_title"},
 		usual: []string{"subject_line", "list_id", "list_name", "send_time", "emails_sent", "abuse_reports", "unsubscribed", "bounces", "opens.opens_total", "opens.unique_opens", "opens.open_rate", "opens.proxy_excluded_open_rate", "opens.last_open",
 			"clicks.clicks_total", "clicks.unique_subscriber_clicks", "clicks.click_rate", "clicks.last_click", "industry_stats.open_rate", "industry_stats.click_rate", "list_stats.open_rate", "list_stats.click_rate"},
 	}.one(ctx, c, path, in.Fields)
+	if err != nil {
+		return nil, err
+	}
+	fractions(map[string]any(got))
+	return got, nil
 }
 
 // detail is one part of a report, as the API has it.

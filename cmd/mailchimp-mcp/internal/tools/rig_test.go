@@ -131,6 +131,16 @@ func (r *rig) fails(tool string, a args, words ...string) {
 	}
 }
 
+// encode is JSON.
+func encode(t testing.TB, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // at returns what is at a place of an answer, such as audiences.0.id.
 func at(t testing.TB, answer any, place string) any {
 	t.Helper()
