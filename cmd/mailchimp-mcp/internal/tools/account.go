@@ -13,6 +13,7 @@ func (r *registry) addAccount() {
 	}, ping)
 	add(r, tool{
 		name: "get_account", title: "Get the account",
+		fields:      "industry_stats, last_login",
 		description: "Returns the Mailchimp account: name, the person's role in it, e-mail address, plan, time zone, and how many subscribers it has.",
 	}, getAccount)
 }

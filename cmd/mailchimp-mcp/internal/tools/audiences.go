@@ -9,10 +9,12 @@ import (
 func (r *registry) addAudiences() {
 	add(r, tool{
 		name: "list_audiences", title: "List audiences",
+		fields:      "stats.last_sub_date, double_optin",
 		description: "Lists the account's audiences (lists in Mailchimp's API) with their IDs, which other tools take as audience_id, numbers of members, and average rates of campaigns.",
 	}, listAudiences)
 	add(r, tool{
 		name: "get_audience", title: "Get an audience",
+		fields:      "contact, stats.avg_sub_rate",
 		description: "Returns one audience with its settings and statistics: members, unsubscribes, average open and click rates of campaigns, the last campaign.",
 	}, getAudience)
 	add(r, tool{
@@ -45,7 +47,7 @@ func listAudiences(ctx context.Context, c *marketing.Client, in listAudiencesInp
 
 // audience is what all tools take that work in one.
 type audience struct {
-	AudienceID string `json:"audience_id" jsonschema:"The audience's ID, from list_audiences, such as a1b2c3d4e5." min:"1" max:"64"`
+	AudienceID string `json:"audience_id" jsonschema:"From list_audiences."`
 }
 
 // within returns a path in the audience.
@@ -78,7 +80,6 @@ func getAudience(ctx context.Context, c *marketing.Client, in getAudienceInput) 
 type listMergeFieldsInput struct {
 	audience
 	paging
-	choice
 }
 
 func listMergeFields(ctx context.Context, c *marketing.Client, in listMergeFieldsInput) (answer, error) {
@@ -89,5 +90,5 @@ func listMergeFields(ctx context.Context, c *marketing.Client, in listMergeField
 	return list{path: path, page: in.paging, pick: selection{
 		container: "merge_fields", id: []string{"tag", "name"},
 		usual: []string{"type", "required", "default_value", "options.choices"},
-	}}.get(ctx, c, in.Fields)
+	}}.get(ctx, c, nil)
 }

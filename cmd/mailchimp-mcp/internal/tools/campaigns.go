@@ -12,25 +12,27 @@ import (
 func (r *registry) addCampaigns() {
 	add(r, tool{
 		name: "list_campaigns", title: "List campaigns",
-		description: "Lists campaigns with their IDs, the newest first, with filters. Drafts have the status save. For how sent ones did, use list_reports.",
+		fields:      "web_id, settings.from_name, report_summary",
+		description: "Lists campaigns with their IDs, and open and click rates of sent ones. The newest are first: for the last sent ones, give status sent and sort_by send_time.",
 	}, listCampaigns)
 	add(r, tool{
 		name: "search_campaigns", title: "Search campaigns",
-		description: "Finds campaigns by words of their title, subject line or content.",
+		description: "Finds campaigns by words of their title, subject line or content. For those of a time, use list_campaigns.",
 	}, searchCampaigns)
 	add(r, tool{
 		name: "get_campaign", title: "Get a campaign",
+		fields:      "web_id, recipients, tracking",
 		description: "Returns one campaign: status, whom it goes to, subject line and other settings, and in short how it did. Its text is in get_campaign_content.",
 	}, getCampaign)
 }
 
 type listCampaignsInput struct {
-	Status     string `json:"status,omitempty" jsonschema:"Only campaigns with this status: save is a draft, schedule is scheduled. Left out: all." enum:"save,paused,schedule,sending,sent"`
-	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only campaigns to this audience, from list_audiences." max:"64"`
-	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
-	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then: ISO 8601."`
+	Status     string `json:"status,omitempty" jsonschema:"save is a draft, schedule is scheduled. Left out: all." enum:"save,paused,schedule,sending,sent"`
+	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only campaigns to this audience."`
+	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then, such as 2026-07-01 (from midnight UTC) or 2026-07-01T09:30:00Z."`
+	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then."`
 	SortBy     string `json:"sort_by,omitempty" jsonschema:"What to sort by." enum:"create_time,send_time" default:"create_time"`
-	Order      string `json:"order,omitempty" jsonschema:"The direction of sort_by: desc has the newest first." enum:"asc,desc" default:"desc"`
+	Order      string `json:"order,omitempty" jsonschema:"desc has the newest first." enum:"asc,desc" default:"desc"`
 	paging
 	choice
 }
@@ -67,7 +69,7 @@ func campaignFields(container string) selection {
 }
 
 type searchCampaignsInput struct {
-	Query string `json:"query" jsonschema:"Words to look for, such as summer sale." min:"1" max:"200"`
+	Query string `json:"query" jsonschema:"Words to look for." min:"1" max:"200"`
 	paging
 }
 
@@ -103,7 +105,7 @@ func searchCampaigns(ctx context.Context, c *marketing.Client, in searchCampaign
 
 // campaign is what all tools take that work on one.
 type campaign struct {
-	CampaignID string `json:"campaign_id" jsonschema:"The campaign's ID, from list_campaigns or search_campaigns, such as 5c0ffee5ab." min:"1" max:"64"`
+	CampaignID string `json:"campaign_id" jsonschema:"From list_campaigns."`
 }
 
 func (c campaign) own(parts ...string) (marketing.Path, error) {

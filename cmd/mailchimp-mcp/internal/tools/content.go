@@ -17,14 +17,14 @@ func (r *registry) addContent() {
 	}, getCampaignContent)
 	add(r, tool{
 		name: "set_campaign_content", title: "Set a campaign's content", effect: replaces,
-		description: "Replaces the whole content of a draft by HTML, by plain text, or by both. Mailchimp makes plain text of HTML where none is given. Merge tags such as *|FNAME|* are filled in when it is sent. The footer needs *|UNSUB|*.",
+		description: "Replaces the whole content of a draft by HTML, from which Mailchimp makes plain text, by plain text, or by both. Merge tags such as *|FNAME|* are filled in when it is sent. The footer needs a link to *|UNSUB|*.",
 	}, setCampaignContent)
 }
 
 type getCampaignContentInput struct {
 	campaign
-	Format        string `json:"format,omitempty" jsonschema:"plain_text is what to read; html is what to edit, and long." enum:"plain_text,html" default:"plain_text"`
-	Start         int    `json:"start,omitempty" jsonschema:"Which character to begin with: next_start of the call before." min:"0" default:"0"`
+	Format        string `json:"format,omitempty" jsonschema:"plain_text is to read; html is to edit, and long." enum:"plain_text,html" default:"plain_text"`
+	Start         int    `json:"start,omitempty" jsonschema:"The next_start of the call before." min:"0"`
 	MaxCharacters int    `json:"max_characters,omitempty" jsonschema:"How many characters to return." min:"100" max:"30000" default:"10000"`
 }
 

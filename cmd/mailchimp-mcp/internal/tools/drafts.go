@@ -13,25 +13,25 @@ import (
 func (r *registry) addDrafts() {
 	add(r, tool{
 		name: "create_campaign_draft", title: "Create a campaign draft", effect: adds,
-		description: "Makes a draft of a campaign to an audience, or to a segment of it, and returns its campaign_id. Nothing is sent. Next comes set_campaign_content.",
+		description: "Makes a draft of a campaign to an audience, or to a segment of it, and returns its campaign_id. Nothing is sent. Sender and reply address are the audience's where they are left out. Next comes set_campaign_content.",
 	}, createCampaignDraft)
 	add(r, tool{
 		name: "update_campaign", title: "Update a campaign draft", effect: replaces,
-		description: "Changes whom a draft goes to, and its settings. What is left out stays as it is. A scheduled campaign has to be unscheduled first; a sent one cannot be changed.",
+		description: "Changes settings of a draft, and whom it goes to. What is left out stays. A scheduled campaign has to be unscheduled first.",
 	}, updateCampaign)
 	add(r, tool{
 		name: "delete_campaign_draft", title: "Delete a campaign draft", effect: replaces,
-		description: "Deletes a campaign that is a draft (status save), for good. Refuses all others, so that what was sent keeps its report.",
+		description: "Deletes a draft (status save), for good. Refuses all other campaigns.",
 	}, deleteCampaignDraft)
 }
 
 // settings are a campaign's.
 type settings struct {
-	PreviewText string `json:"preview_text,omitempty" jsonschema:"The text that inboxes show after the subject line." max:"150"`
-	Title       string `json:"title,omitempty" jsonschema:"What the campaign is called in Mailchimp; recipients do not see it." max:"100"`
-	FromName    string `json:"from_name,omitempty" jsonschema:"Whom it is from, a name. Left out: the audience's own." max:"100"`
-	ReplyTo     string `json:"reply_to,omitempty" jsonschema:"The e-mail address that answers go to. Mailchimp must have it verified. Left out: the audience's own." max:"254"`
-	SegmentID   int    `json:"segment_id,omitempty" jsonschema:"Only to this segment of the audience, a number, from list_segments." min:"1"`
+	PreviewText string `json:"preview_text,omitempty" jsonschema:"What inboxes show after the subject line." max:"150"`
+	Title       string `json:"title,omitempty" jsonschema:"Its name in Mailchimp, not seen by recipients." max:"100"`
+	FromName    string `json:"from_name,omitempty" jsonschema:"Whom it is from, a name." max:"100"`
+	ReplyTo     string `json:"reply_to,omitempty" jsonschema:"The address that answers go to, which Mailchimp has verified." max:"254"`
+	SegmentID   int    `json:"segment_id,omitempty" jsonschema:"Only to this segment of the audience, or to this tag."`
 }
 
 // body returns the settings as the API has them.
@@ -53,7 +53,7 @@ func (s settings) body(audienceID, subjectLine string) map[string]any {
 
 type createCampaignDraftInput struct {
 	audience
-	SubjectLine string `json:"subject_line" jsonschema:"The e-mail's subject line." min:"1" max:"150"`
+	SubjectLine string `json:"subject_line" jsonschema:"The subject line." min:"1" max:"150"`
 	Type        string `json:"type,omitempty" jsonschema:"regular has HTML and plain text, plaintext only plain text." enum:"regular,plaintext" default:"regular"`
 	settings
 }
@@ -111,8 +111,8 @@ func campaignMade(got map[string]any) answer {
 
 type updateCampaignInput struct {
 	campaign
-	AudienceID  string `json:"audience_id,omitempty" jsonschema:"Another audience, from list_audiences. Needed with segment_id." max:"64"`
-	SubjectLine string `json:"subject_line,omitempty" jsonschema:"Another subject line." max:"150"`
+	AudienceID  string `json:"audience_id,omitempty" jsonschema:"Another audience, from list_audiences."`
+	SubjectLine string `json:"subject_line,omitempty" jsonschema:"The subject line." max:"150"`
 	settings
 }
 

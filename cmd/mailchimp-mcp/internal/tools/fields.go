@@ -13,7 +13,7 @@ import (
 
 // choice is what all tools take that return what Mailchimp has sent.
 type choice struct {
-	Fields []string `json:"fields,omitempty" jsonschema:"Which fields to return in place of the usual few, by Mailchimp's API names with dots. [\"*\"] returns all, which is long." max:"50"`
+	Fields []string `json:"fields,omitempty" jsonschema:"Which fields to return in place of the usual." max:"50"`
 }
 
 // selection says which fields Mailchimp is to send.

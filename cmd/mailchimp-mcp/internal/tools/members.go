@@ -14,10 +14,12 @@ import (
 func (r *registry) addMembers() {
 	add(r, tool{
 		name: "list_members", title: "List members",
-		description: "Lists an audience's members, with filters. To find one person, use get_member or search_members.",
+		fields:      "merge_fields, timestamp_signup, tags, unsubscribe_reason",
+		description: "Lists an audience's members, with filters. To find one person, use get_member or search_members; for those with a tag, list_segment_members.",
 	}, listMembers)
 	add(r, tool{
 		name: "get_member", title: "Get a member",
+		fields:      "ip_signup, location, interests",
 		description: "Returns one member of an audience by e-mail address: status, name and other merge fields, tags, how often they open and click.",
 	}, getMember)
 	add(r, tool{
@@ -27,7 +29,7 @@ func (r *registry) addMembers() {
 	add(r, tool{
 		name: "add_or_update_member", title: "Add or update a member", effect: replaces,
 		description: "Adds a person to an audience, or changes the member who has this e-mail address. What is left out stays as it is. " +
-			"Somebody new needs status_if_new: subscribed only where the person has agreed to get e-mail, otherwise pending, which has Mailchimp ask them.",
+			"Somebody new needs status_if_new: subscribed only where the person has agreed to get e-mail, otherwise pending, which has Mailchimp ask them to confirm. Who is archived needs status.",
 	}, addOrUpdateMember)
 	add(r, tool{
 		name: "archive_member", title: "Archive a member", effect: replaces,
@@ -42,14 +44,14 @@ func memberFields(container string) selection {
 
 type listMembersInput struct {
 	audience
-	Status        string `json:"status,omitempty" jsonschema:"Only members with this status. Left out: all of them." enum:"subscribed,unsubscribed,cleaned,pending,transactional,archived"`
-	ChangedSince  string `json:"changed_since,omitempty" jsonschema:"Only members changed since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
-	ChangedBefore string `json:"changed_before,omitempty" jsonschema:"Only members changed before then: ISO 8601."`
-	JoinedSince   string `json:"joined_since,omitempty" jsonschema:"Only members who joined (opted in) since then."`
+	Status        string `json:"status,omitempty" jsonschema:"Left out: members with any status." enum:"subscribed,unsubscribed,cleaned,pending,transactional,archived"`
+	JoinedSince   string `json:"joined_since,omitempty" jsonschema:"Only members who joined (timestamp_opt) since then, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
 	JoinedBefore  string `json:"joined_before,omitempty" jsonschema:"Only members who joined before then."`
-	VIPOnly       bool   `json:"vip_only,omitempty" jsonschema:"Whether to list VIPs only." default:"false"`
-	SortBy        string `json:"sort_by,omitempty" jsonschema:"What to sort by: when they joined (timestamp_opt), signed up, or were changed. Left out: Mailchimp's own order." enum:"timestamp_opt,timestamp_signup,last_changed"`
-	Order         string `json:"order,omitempty" jsonschema:"The direction of sort_by: asc has the oldest first." enum:"asc,desc" default:"desc"`
+	ChangedSince  string `json:"changed_since,omitempty" jsonschema:"Only members changed in any way since then."`
+	ChangedBefore string `json:"changed_before,omitempty" jsonschema:"Only members changed before then."`
+	VIPOnly       bool   `json:"vip_only,omitempty" jsonschema:"Whether to list VIPs only."`
+	SortBy        string `json:"sort_by,omitempty" jsonschema:"Left out: Mailchimp's own order." enum:"timestamp_opt,timestamp_signup,last_changed"`
+	Order         string `json:"order,omitempty" jsonschema:"desc has the newest first." enum:"asc,desc" default:"desc"`
 	paging
 	choice
 }
@@ -104,7 +106,7 @@ func (in listMembersInput) pick() selection {
 // member is what all tools take that work on one.
 type member struct {
 	audience
-	EmailAddress string `json:"email_address" jsonschema:"The member's e-mail address, such as urist@example.com. Case does not matter." min:"3" max:"254"`
+	EmailAddress string `json:"email_address" jsonschema:"The member's e-mail address."`
 }
 
 // own returns a path of the member's.
@@ -138,8 +140,8 @@ func wholeMember(ctx context.Context, c *marketing.Client, path marketing.Path, 
 }
 
 type searchMembersInput struct {
-	Query      string `json:"query" jsonschema:"What to look for: an e-mail address, a name, or the beginning of one." min:"1" max:"254"`
-	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only in this audience (from list_audiences). Left out: in all of them." max:"64"`
+	Query      string `json:"query" jsonschema:"An e-mail address, a name, or the beginning of one." min:"1" max:"254"`
+	AudienceID string `json:"audience_id,omitempty" jsonschema:"Only in this audience. Left out: in all."`
 	Count      int    `json:"count,omitempty" jsonschema:"How many to return." min:"1" max:"1000" default:"20"`
 }
 
@@ -192,9 +194,9 @@ func mergeMatches(groups ...any) []any {
 
 type addOrUpdateMemberInput struct {
 	member
-	StatusIfNew string         `json:"status_if_new,omitempty" jsonschema:"The status of somebody who is not in the audience yet. Needed to add somebody; no effect on those who are." enum:"subscribed,pending,unsubscribed,transactional"`
-	Status      string         `json:"status,omitempty" jsonschema:"The status from now on, also of those who are in the audience. Left out: theirs stays." enum:"subscribed,unsubscribed,cleaned,pending"`
-	MergeFields map[string]any `json:"merge_fields,omitempty" jsonschema:"Values by merge tag (list_merge_fields has them), such as {\"FNAME\": \"Urist\", \"LNAME\": \"McVankab\"}."`
+	StatusIfNew string         `json:"status_if_new,omitempty" jsonschema:"The status where they are not in the audience yet. Needed to add somebody; without effect on who is there." enum:"subscribed,pending,unsubscribed,transactional"`
+	Status      string         `json:"status,omitempty" jsonschema:"The status from now on, also of those who are there." enum:"subscribed,unsubscribed,cleaned,pending"`
+	MergeFields map[string]any `json:"merge_fields,omitempty" jsonschema:"Values by merge tag (list_merge_fields has them), such as {\"FNAME\": \"Urist\"}."`
 	Language    string         `json:"language,omitempty" jsonschema:"The member's language, such as en or pt_BR." max:"8"`
 	VIP         *bool          `json:"vip,omitempty" jsonschema:"Whether the member is a VIP."`
 }
@@ -223,7 +225,11 @@ func addOrUpdateMember(ctx context.Context, c *marketing.Client, in addOrUpdateM
 		}
 		return nil, err
 	}
-	return some(got, "email_address", "full_name", "status", "merge_fields", "vip", "language", "last_changed"), nil
+	a := some(got, "email_address", "full_name", "status", "merge_fields", "vip", "language", "last_changed")
+	if status, _ := got["status"].(string); in.Status == "" && in.StatusIfNew != "" && status != in.StatusIfNew {
+		a["note"] = fmt.Sprintf("they were in the audience before, with the status %s: status_if_new does not change it, status does", status)
+	}
+	return a, nil
 }
 
 type archiveMemberInput struct{ member }

@@ -12,21 +12,24 @@ import (
 func (r *registry) addReports() {
 	add(r, tool{
 		name: "list_reports", title: "List reports",
-		description: "Lists how sent campaigns did, the numbers that matter of each: sent, opened, clicked, unsubscribed, bounced.",
+		fields:      "abuse_reports, ecommerce, opens.proxy_excluded_open_rate",
+		description: "Lists how sent campaigns did: sent, opened, clicked, unsubscribed, bounced. Mailchimp does not say in which order: take those of a time with sent_since.",
 	}, listReports)
 	add(r, tool{
 		name: "get_report", title: "Get a report",
+		fields:      "forwards, ecommerce, timeseries",
 		description: "Returns how one sent campaign did, with more numbers than list_reports, and the averages of the industry (industry_stats) and of the audience (list_stats).",
 	}, getReport)
 	add(r, tool{
 		name: "get_report_details", title: "Get a report's details",
-		description: "Returns one part of a campaign's report, as a list: which links were clicked, who opened it, who unsubscribed and why, and so on.",
+		fields:      "merge_fields, vip",
+		description: "Returns one part of a campaign's report, as a list: which links were clicked, who clicked one (give link_id), who opened it, who unsubscribed and why, and so on.",
 	}, getReportDetails)
 }
 
 type listReportsInput struct {
-	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then: ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
-	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then: ISO 8601."`
+	SentSince  string `json:"sent_since,omitempty" jsonschema:"Only campaigns sent since then, such as 2026-07-01 or 2026-07-01T09:30:00Z."`
+	SentBefore string `json:"sent_before,omitempty" jsonschema:"Only campaigns sent before then."`
 	paging
 	choice
 }
@@ -104,8 +107,8 @@ func detailOf(name string) (detail, error) {
 
 type getReportDetailsInput struct {
 	campaign
-	Detail string `json:"detail" jsonschema:"Which part: clicks is by link, opens, unsubscribes, recipients and email_activity are by person, domains is by e-mail provider, locations is by country and region." enum:"clicks,opens,unsubscribes,recipients,email_activity,domains,locations,abuse_reports"`
-	LinkID string `json:"link_id,omitempty" jsonschema:"With clicks: the id of a link there. Returns who clicked it." max:"64"`
+	Detail string `json:"detail" jsonschema:"clicks is by link; opens, unsubscribes, recipients and email_activity are by person, domains is by e-mail provider, locations by region." enum:"clicks,opens,unsubscribes,recipients,email_activity,domains,locations,abuse_reports"`
+	LinkID string `json:"link_id,omitempty" jsonschema:"With clicks: the id of a link there, for who clicked it."`
 	paging
 	choice
 }

@@ -21,12 +21,12 @@ func (r *registry) addSending() {
 	}, sendTestEmail)
 	add(r, tool{
 		name: "schedule_campaign", title: "Schedule a campaign", effect: replaces,
-		description: "Has Mailchimp send a campaign to its whole audience or segment at a time, which needs a paid plan. Until then, unschedule_campaign takes it back; afterwards nothing does. " +
-			"Look at get_send_checklist first, and have the person agree to the recipients and the time. No tool sends at once.",
+		description: "Has Mailchimp send a draft to its whole audience or segment at a time, which needs a paid plan. Until then, unschedule_campaign takes it back; afterwards nothing does. " +
+			"To move a scheduled one, unschedule it first. Look at get_send_checklist, and have the person agree to recipients and time.",
 	}, scheduling(r.now))
 	add(r, tool{
 		name: "unschedule_campaign", title: "Unschedule a campaign", effect: replaces,
-		description: "Takes back the schedule of a campaign that is not being sent yet. It becomes a draft again.",
+		description: "Makes a scheduled campaign a draft again.",
 	}, unscheduleCampaign)
 }
 
@@ -54,8 +54,8 @@ func getSendChecklist(ctx context.Context, c *marketing.Client, in getSendCheckl
 
 type sendTestEmailInput struct {
 	campaign
-	EmailAddresses []string `json:"email_addresses" jsonschema:"Who gets the test, such as [\"urist@example.com\"]." min:"1" max:"10"`
-	Format         string   `json:"format,omitempty" jsonschema:"What to send." enum:"html,plaintext" default:"html"`
+	EmailAddresses []string `json:"email_addresses" jsonschema:"Who gets the test." min:"1" max:"10"`
+	Format         string   `json:"format,omitempty" jsonschema:"Which form of it." enum:"html,plaintext" default:"html"`
 }
 
 func sendTestEmail(ctx context.Context, c *marketing.Client, in sendTestEmailInput) (answer, error) {
@@ -85,7 +85,7 @@ const (
 
 type scheduleCampaignInput struct {
 	campaign
-	ScheduleTime string `json:"schedule_time" jsonschema:"When to send: ISO 8601 with a zone, 10 minutes from now at least, at a full quarter of an hour, such as 2026-07-01T09:30:00Z or 2026-07-01T11:30:00+02:00." min:"16" max:"30"`
+	ScheduleTime string `json:"schedule_time" jsonschema:"When to send, with a zone, 10 minutes from now at least, at a full quarter of an hour, such as 2026-07-01T11:30:00+02:00."`
 }
 
 func scheduling(now func() time.Time) handler[scheduleCampaignInput] {

@@ -12,21 +12,21 @@ import (
 func (r *registry) addTags() {
 	add(r, tool{
 		name: "list_tags", title: "List tags",
-		description: "Lists the tags of an audience, or those whose name begins with a text. For the members with a tag, give its id to list_segment_members as segment_id.",
+		description: "Lists the tags of an audience. A tag's id is a segment_id: list_segment_members has its members, update_segment_members gives it to many at once, and a campaign can go to it.",
 	}, listTags)
 	add(r, tool{
 		name: "list_member_tags", title: "List a member's tags",
-		description: "Lists the tags of one member of an audience, and when they were added.",
+		description: "Lists the tags of one member, and when they were added.",
 	}, listMemberTags)
 	add(r, tool{
 		name: "update_member_tags", title: "Add and remove a member's tags", effect: replaces,
-		description: "Adds tags to a member of an audience, and removes others, by name. Tags that are not there yet are made. Adding a tag can start automations that wait for it. Other tags stay.",
+		description: "Adds tags to one member, and removes others, by name. Other tags stay. Tags that are not there yet are made. For many members, use update_segment_members. Adding a tag can start automations that wait for it.",
 	}, updateMemberTags)
 }
 
 type listTagsInput struct {
 	audience
-	Name string `json:"name,omitempty" jsonschema:"Only tags whose name begins with this. Left out: all." max:"100"`
+	Name string `json:"name,omitempty" jsonschema:"Only tags whose name begins with this." max:"100"`
 	paging
 }
 
@@ -62,7 +62,7 @@ func listMemberTags(ctx context.Context, c *marketing.Client, in listMemberTagsI
 
 type updateMemberTagsInput struct {
 	member
-	Add    []string `json:"add,omitempty" jsonschema:"Names of tags to add, such as [\"customer\"]." max:"50"`
+	Add    []string `json:"add,omitempty" jsonschema:"Names of tags to add." max:"50"`
 	Remove []string `json:"remove,omitempty" jsonschema:"Names of tags to remove." max:"50"`
 }
 

@@ -44,8 +44,11 @@ func TestAMemberIsAddedChangedTaggedAndArchived(t *testing.T) {
 	if got := r.call("archive_member", urist); got["status"] != "archived" {
 		t.Errorf("got %v, want an archived member", got)
 	}
-	if got := r.call("get_member", urist); got["status"] != "archived" {
-		t.Errorf("got %v, want an archived member", got)
+	if got := r.call("add_or_update_member", with(args{"status_if_new": "subscribed"})); got["status"] != "archived" || !strings.Contains(text(t, got, "note"), "status archived") {
+		t.Errorf("got %v, want a member who is still archived, and word of it", got)
+	}
+	if got := r.call("add_or_update_member", with(args{"status_if_new": "subscribed", "status": "subscribed"})); got["status"] != "subscribed" || got["note"] != nil {
+		t.Errorf("got %v, want a member who is back", got)
 	}
 }
 
