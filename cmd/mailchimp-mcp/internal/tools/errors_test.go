@@ -98,7 +98,7 @@ func TestWhatCannotBeChangedSaysWhatToDo(t *testing.T) {
 		"settings of a scheduled one": {"update_campaign", "schedule", args{"subject_line": "x"}, "unschedule_campaign first"},
 		"content of a scheduled one":  {"set_campaign_content", "schedule", args{"html": "x"}, "unschedule_campaign first"},
 		"schedule of a scheduled one": {"schedule_campaign", "schedule", args{"schedule_time": "2026-07-02T09:30:00Z"}, "unschedule_campaign first"},
-		"settings of a sent one":      {"update_campaign", "sent", args{"subject_line": "x"}, `"sent" and stays`},
+		"settings of a sent one":      {"update_campaign", "sent", args{"subject_line": "x"}, `"sent", and stays`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{t: t, sandbox: r.sandbox, session: r.session}

@@ -1,11 +1,13 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 )
@@ -66,13 +68,23 @@ func (c campaign) explainState(ctx context.Context, client *marketing.Client, er
 		return err
 	}
 	status, lookErr := c.status(ctx, client)
-	switch {
-	case lookErr != nil || status == "save":
+	if lookErr != nil || status == "save" {
 		return err
-	case status == "schedule" || status == "paused":
-		return fmt.Errorf("%w: it has the status %q, call unschedule_campaign first", err, status)
 	}
-	return fmt.Errorf("%w: it has the status %q and stays as it is", err, status)
+	advice := "and stays as it is"
+	if status == "schedule" || status == "paused" {
+		advice = "call unschedule_campaign first"
+	}
+	return &explained{text: fmt.Sprintf("Mailchimp answered 400 (%s): the campaign has the status %q, %s", cmp.Or(e.Detail, e.Title, "Bad Request"), status, advice), cause: err}
+}
+
+// explainName says of a segment whose name is taken that it can be filled.
+func explainName(err error) error {
+	e, ok := errors.AsType[*marketing.Error](err)
+	if !ok || e.Status != http.StatusBadRequest || !strings.Contains(e.Detail, "already exists") {
+		return err
+	}
+	return &explained{text: fmt.Sprintf("Mailchimp answered 400 (%s): take another name, or list_segments for its id and update_segment_members to fill it", e.Detail), cause: err}
 }
 
 // status asks for the campaign's.

@@ -113,7 +113,7 @@ func createSegment(ctx context.Context, c *marketing.Client, in createSegmentInp
 	}
 	got, err := c.Do(ctx, marketing.Request{Method: http.MethodPost, Path: path, Body: body})
 	if err != nil {
-		return nil, err
+		return nil, explainName(err)
 	}
 	made := some(got, "id", "name", "type", "member_count")
 	if in.EmailAddresses == nil {

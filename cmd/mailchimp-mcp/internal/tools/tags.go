@@ -20,7 +20,7 @@ func (r *registry) addTags() {
 	}, listMemberTags)
 	add(r, tool{
 		name: "update_member_tags", title: "Add and remove a member's tags", effect: replaces,
-		description: "Adds tags to one member, and removes others, by name. Other tags stay. Tags that are not there yet are made. For many members, use update_segment_members. Adding a tag can start automations that wait for it.",
+		description: "Adds tags to one member, and removes others, by name. Other tags stay. Tags that are not there yet are made. For many members, use update_segment_members, or create_segment where the tag is new. Adding a tag can start automations that wait for it.",
 	}, updateMemberTags)
 }
 

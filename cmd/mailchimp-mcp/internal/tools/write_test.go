@@ -77,6 +77,7 @@ func TestSegmentsAreMadeAndFilled(t *testing.T) {
 	if note, _ := some["note"].(string); some["member_count"] != 1.0 || !strings.Contains(note, "1 of the 2") {
 		t.Errorf("got %v, want one member, and word of the other", some)
 	}
+	r.fails("create_segment", args{"audience_id": id, "name": "Some", "email_addresses": []string{somebody}}, "400", "update_segment_members")
 	r.fails("create_segment", args{"audience_id": id, "name": "Both", "email_addresses": []string{}, "conditions": []args{{"field": "x"}}}, "either")
 	r.fails("create_segment", args{"audience_id": id, "name": "Neither"}, "either")
 	r.fails("update_segment_members", of, "to add or to remove")
