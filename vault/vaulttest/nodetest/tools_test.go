@@ -71,6 +71,7 @@ func (j *journey) read() {
 	j.do("get_account", nil, "Analytical Engines Ltd")
 	audience := of[string](j.t, j.do("list_audiences", args{"count": 1}, "Analytical Engines Ltd news"), "audiences", 0, "id")
 	j.do("get_audience", args{"audience_id": audience}, "Analytical Engines Ltd news")
+	j.do("list_audience_growth", args{"audience_id": audience, "count": 1}, "subscribed")
 	j.do("list_merge_fields", args{"audience_id": audience}, "FNAME")
 	j.readMembers(audience)
 	j.readCampaigns(audience)

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/tokenvault/tokenvault/cmd/mailchimp-mcp/internal/marketing"
 )
@@ -17,6 +18,10 @@ func (r *registry) addAudiences() {
 		fields:      "contact, stats.avg_sub_rate",
 		description: "Returns one audience with its settings and statistics: members, unsubscribes, average open and click rates of campaigns, the last campaign.",
 	}, getAudience)
+	add(r, tool{
+		name: "list_audience_growth", title: "List an audience's growth",
+		description: "Lists how many members an audience had at the end of each month, the last month first.",
+	}, listAudienceGrowth)
 	add(r, tool{
 		name: "list_merge_fields", title: "List merge fields",
 		description: "Lists the fields that members of an audience have, such as FNAME. Their tags are the keys of merge_fields in other tools.",
@@ -75,6 +80,22 @@ func getAudience(ctx context.Context, c *marketing.Client, in getAudienceInput) 
 	}
 	fractions(map[string]any(got))
 	return got, nil
+}
+
+type listAudienceGrowthInput struct {
+	audience
+	paging
+}
+
+func listAudienceGrowth(ctx context.Context, c *marketing.Client, in listAudienceGrowthInput) (answer, error) {
+	path, err := in.within("growth-history")
+	if err != nil {
+		return nil, err
+	}
+	newestFirst := url.Values{"sort_field": {"month"}, "sort_dir": {"DESC"}}
+	return list{path: path, query: newestFirst, page: in.paging, as: "months", pick: selection{
+		container: "history", id: []string{"month"}, usual: []string{"subscribed", "unsubscribed", "cleaned", "pending"},
+	}}.get(ctx, c, nil)
 }
 
 type listMergeFieldsInput struct {

@@ -21,7 +21,7 @@ func promises() map[string]hints {
 	reads, adds, replaces, sends := hints{readOnly: true, idempotent: true}, hints{}, hints{destructive: true, idempotent: true}, hints{destructive: true}
 	return map[string]hints{
 		"ping": reads, "get_account": reads,
-		"list_audiences": reads, "get_audience": reads, "list_merge_fields": reads,
+		"list_audiences": reads, "get_audience": reads, "list_audience_growth": reads, "list_merge_fields": reads,
 		"list_members": reads, "get_member": reads, "search_members": reads, "add_or_update_member": replaces, "archive_member": replaces,
 		"list_tags": reads, "list_member_tags": reads, "update_member_tags": replaces,
 		"list_segments": reads, "get_segment": reads, "list_segment_members": reads, "create_segment": adds, "update_segment_members": replaces,

@@ -61,6 +61,7 @@ func readings() map[string]reading {
 		"the account":     {"get_account", nil, []string{"account_id", "account_name", "role", "email"}, 500},
 		"audiences":       {"list_audiences", nil, []string{"audiences.1.id", "audiences.0.name", "audiences.0.stats.member_count", "total_items"}, 700},
 		"an audience":     {"get_audience", inAudience(nil), []string{"id", "name", "campaign_defaults.from_name", "stats.member_count"}, 1000},
+		"growth":          {"list_audience_growth", inAudience(args{"count": 12}), []string{"months.0.month", "months.0.subscribed", "months.11.unsubscribed", "total_items"}, 1200},
 		"merge fields":    {"list_merge_fields", inAudience(nil), []string{"merge_fields.0.tag", "merge_fields.0.type"}, 500},
 		"members":         {"list_members", inAudience(nil), []string{"members.19.email_address", "members.0.full_name", "members.0.status", "next_offset", "total_items"}, 2300},
 		"new members":     {"list_members", inAudience(args{"joined_since": "2026-06-01"}), []string{"members.0.timestamp_opt"}, 3000},
@@ -150,6 +151,14 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 			return
 		}
 		a["offset"] = next
+	}
+}
+
+func TestGrowthBeginsWithTheLastMonth(t *testing.T) {
+	r := newRig(t, tools.Config{}, sandbox.Config{})
+	got := r.call("list_audience_growth", args{"audience_id": r.audience(), "count": 2})
+	if first, second := text(t, got, "months.0.month"), text(t, got, "months.1.month"); first != "2026-07" || second != "2026-06" {
+		t.Errorf("got %s and %s, want 2026-07 and 2026-06", first, second)
 	}
 }
 
