@@ -29,6 +29,10 @@ func TestAMemberIsAddedChangedTaggedAndArchived(t *testing.T) {
 	if got["status"] != "pending" || got["full_name"] != "Urist McVankab" || got["vip"] != true {
 		t.Errorf("got %v, want a pending VIP of this name", got)
 	}
+	vips := args{"audience_id": id, "vip_only": true, "status": "pending"}
+	if got := r.call("list_members", vips); got["total_items"] != 1.0 || at(t, got, "members.0.email_address") != urist["email_address"] {
+		t.Errorf("got the VIPs %v, want Urist alone", got)
+	}
 	got = r.call("add_or_update_member", with(args{"status": "subscribed", "status_if_new": "unsubscribed", "vip": false}))
 	if got["status"] != "subscribed" || got["full_name"] != "Urist McVankab" || got["vip"] != false {
 		t.Errorf("got %v, want a subscribed member of the same name, and no VIP", got)
@@ -101,8 +105,8 @@ func TestACampaignGoesFromDraftToSchedule(t *testing.T) {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	r.call("send_test_email", args{"campaign_id": made["campaign_id"], "email_addresses": []string{"urist@example.com"}})
-	if got := r.call("get_send_checklist", of); got["is_ready"] != true {
-		t.Errorf("got %v, want a draft that is ready", got)
+	if diff := cmp.Diff(map[string]any{"is_ready": true, "items": []any{}}, r.call("get_send_checklist", of)); diff != "" {
+		t.Errorf("the checklist of a draft that is ready (-want +got):\n%s", diff)
 	}
 	got := r.call("schedule_campaign", args{"campaign_id": made["campaign_id"], "schedule_time": "2026-07-02T11:30:00+02:00"})
 	if got["schedule_time"] != "2026-07-02T09:30:00Z" {
