@@ -40,6 +40,7 @@ func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
 		"a wrong field":               {"add_or_update_member", args{"audience_id": id, "email_address": "a@example.com", "status_if_new": "subscribed", "merge_fields": args{"NONE": "x"}}, []string{"400"}},
 		"a vague time":                {"list_members", args{"audience_id": id, "changed_since": "last week"}, []string{"changed_since", "ISO 8601"}},
 		"a time without a zone":       {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:30:00"}, []string{"with a zone"}},
+		"a schedule that is a date":   {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-02"}, []string{"with a zone"}},
 		"not on the quarter":          {"schedule_campaign", args{"campaign_id": "x", "schedule_time": "2026-07-01T09:31:00Z"}, []string{"quarters of an hour"}},
 		"in the past":                 {"schedule_campaign", args{"campaign_id": r.readyDraft(id), "schedule_time": "2026-06-01T09:30:00Z"}, []string{"schedule_time", "2026-07-01T09:30:00Z is the next"}},
 		"too many":                    {"list_members", args{"audience_id": id, "count": 1001}, []string{"arguments: count: ", "1001 is greater than 1000"}},

@@ -185,6 +185,11 @@ func TestMembersAreThoseOfATime(t *testing.T) {
 	if since == 0 || before == 0 || since+before > all {
 		t.Errorf("got %v who joined since, %v before, of %v; want some each", since, before, all)
 	}
+	for _, same := range []string{"2026-06-01T00:00", "2026-06-01T00:00:00", "2026-06-01T00:00:00Z", "2026-06-01T02:00:00+02:00"} {
+		if got := r.call("list_members", args{"audience_id": id, "joined_since": same, "count": 1}); got["total_items"] != since {
+			t.Errorf("got %v who joined since %s, want the %v since that date", got["total_items"], same, since)
+		}
+	}
 	r.fails("list_members", args{"audience_id": id, "joined_since": "June"}, "joined_since", "ISO 8601")
 }
 

@@ -86,7 +86,7 @@ type detail struct {
 func detailOf(name string) (detail, error) {
 	switch name {
 	case "clicks":
-		return detail{path: "click-details", pick: selection{container: "urls_clicked", id: []string{"id", "url"}, usual: []string{"total_clicks", "unique_clicks", "click_percentage", "last_click"}}}, nil
+		return detail{path: "click-details", pick: selection{container: "urls_clicked", id: []string{"id", "url"}, usual: []string{"total_clicks", "unique_clicks", "last_click"}}}, nil
 	case "opens":
 		return detail{path: "open-details", pick: selection{container: "members", id: []string{"email_address"}, usual: []string{"opens_count", "contact_status"}}}, nil
 	case "unsubscribes":

@@ -26,10 +26,9 @@ func some(got map[string]any, names ...string) answer {
 	return a
 }
 
-// instant reads a time as a model writes it: ISO 8601 with a zone, or a date, which
-// begins at midnight UTC.
+// instant reads a time as a model writes it: ISO 8601 with a zone.
 func instant(parameter, text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z0700", time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z0700"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC(), nil
 		}
@@ -40,14 +39,22 @@ func instant(parameter, text string) (time.Time, error) {
 // isoTime is how the API has times.
 const isoTime = "2006-01-02T15:04:05-07:00"
 
-// setInstant sets a filter that is a time, if there is one.
+// setInstant sets a filter that is a time, if there is one. Without a zone it is UTC, as
+// what tools answer is, and a date begins at midnight.
 func setInstant(query url.Values, name, parameter, text string) error {
 	if text == "" {
 		return nil
 	}
-	t, err := instant(parameter, text)
-	if err == nil {
-		query.Set(name, t.Format(isoTime))
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			query.Set(name, t.Format(isoTime))
+			return nil
+		}
 	}
-	return err
+	t, err := instant(parameter, text)
+	if err != nil {
+		return fmt.Errorf("%s: write a date or a time in ISO 8601, such as 2026-07-01 or 2026-07-01T09:30:00Z", parameter)
+	}
+	query.Set(name, t.Format(isoTime))
+	return nil
 }
