@@ -31,7 +31,7 @@ type settings struct {
 	Title       string `json:"title,omitempty" jsonschema:"Its name in Mailchimp, not seen by recipients." max:"100"`
 	FromName    string `json:"from_name,omitempty" jsonschema:"Whom it is from, a name." max:"100"`
 	ReplyTo     string `json:"reply_to,omitempty" jsonschema:"The address that answers go to, which Mailchimp has verified." max:"254"`
-	SegmentID   int    `json:"segment_id,omitempty" jsonschema:"Only to this segment of the audience, or to this tag."`
+	SegmentID   int    `json:"segment_id,omitempty" jsonschema:"Only to this segment of the audience, or to this tag." min:"1"`
 }
 
 // body returns the settings as the API has them.

@@ -31,6 +31,7 @@ func TestWhatIsWrongIsSaidToTheModel(t *testing.T) {
 		"not sent yet":                {"get_report", args{"campaign_id": r.campaign("save")}, []string{"404", "not sent yet"}},
 		"no report":                   {"get_report", args{"campaign_id": "0000000000"}, []string{"404", "list_reports"}},
 		"draft for no audience":       {"create_campaign_draft", args{"audience_id": "0000000000", "subject_line": "x"}, []string{"404", "list_audiences"}},
+		"a draft to segment 0":        {"create_campaign_draft", args{"audience_id": id, "subject_line": "x", "segment_id": 0}, []string{"segment_id"}},
 		"another endpoint":            {"get_campaign", args{"campaign_id": "../lists"}, []string{"no ID"}},
 		"another endpoint, escaped":   {"list_members", args{"audience_id": "a%2f..%2f"}, []string{"no ID"}},
 		"a query":                     {"get_audience", args{"audience_id": "x?fields=id"}, []string{"no ID"}},

@@ -45,19 +45,19 @@ func whereToLook(parts []string) string {
 	id := parts[1]
 	switch {
 	case parts[0] == "campaigns":
-		return fmt.Sprintf("there is no campaign %q. list_campaigns and search_campaigns have the IDs.", id)
+		return fmt.Sprintf("there is no campaign %q; list_campaigns and search_campaigns have the IDs", id)
 	case parts[0] == "reports" && len(parts) > 3:
-		return fmt.Sprintf("there is no report of a campaign %q, or no link %q in it. get_report_details with the detail clicks, and without link_id, has the links.", id, parts[3])
+		return fmt.Sprintf("there is no report of a campaign %q, or no link %q in it; get_report_details with the detail clicks, and without link_id, has the links", id, parts[3])
 	case parts[0] == "reports":
-		return fmt.Sprintf("there is no report of a campaign %q: no such campaign, or not sent yet. list_reports has those with a report.", id)
+		return fmt.Sprintf("there is no report of a campaign %q: no such campaign, or not sent yet; list_reports has those with a report", id)
 	case parts[0] != "lists":
 		return ""
 	case len(parts) > 3 && parts[2] == "members":
-		return fmt.Sprintf("nobody with this e-mail address is in audience %q, or there is no such audience. search_members looks in all audiences.", id)
+		return fmt.Sprintf("nobody with this e-mail address is in audience %q, or there is no such audience; search_members looks in all audiences", id)
 	case len(parts) > 3 && parts[2] == "segments":
-		return fmt.Sprintf("there is no segment %s in audience %q, or no such audience. list_segments has the segments, list_audiences the audiences.", parts[3], id)
+		return fmt.Sprintf("there is no segment %s in audience %q, or no such audience; list_segments has the segments, list_audiences the audiences", parts[3], id)
 	}
-	return fmt.Sprintf("there is no audience %q. list_audiences has the IDs.", id)
+	return fmt.Sprintf("there is no audience %q; list_audiences has the IDs", id)
 }
 
 // explainState says of a change that Mailchimp refuses where the reason is that the

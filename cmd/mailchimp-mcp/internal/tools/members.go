@@ -221,7 +221,7 @@ func addOrUpdateMember(ctx context.Context, c *marketing.Client, in addOrUpdateM
 	got, err := c.Do(ctx, marketing.Request{Method: method, Path: path, Body: body})
 	if err != nil {
 		if e, ok := errors.AsType[*marketing.Error](err); ok && e.Status == http.StatusNotFound {
-			return nil, fmt.Errorf("%w To add this person, set status_if_new.", explain(err))
+			return nil, fmt.Errorf("%w; to add this person, set status_if_new", explain(err))
 		}
 		return nil, err
 	}
