@@ -60,7 +60,7 @@ func New(c Config) (*Auth, error) {
 	a := &Auth{config: c, log: cmp.Or(c.Log, slog.New(slog.DiscardHandler)), sealer: sealer, beat: usualBeat}
 	// The calls of tools begin what goes on in the background, and it outlives them.
 	a.ctx, a.end = context.WithCancel(context.Background())
-	a.flows.now, a.flows.of, a.flows.used, a.flows.waiting = time.Now, map[string][]*flow{}, map[string]time.Time{}, map[string]int{}
+	a.flows = flows{now: time.Now, of: map[string][]*flow{}, used: map[string]time.Time{}, waiting: map[string]int{}, failures: map[asked]failure{}}
 	return a, nil
 }
 

@@ -168,11 +168,11 @@ func (c *call) isFor(e *client.Error) bool {
 
 // ask asks the person to connect, in the way that the client knows.
 func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, error) {
-	var given *client.Link
+	var g *given
 	if c.state != nil && c.state.Refused == refused {
-		given = c.state.link()
+		g = c.state.given()
 	}
-	f, err := c.auth.flow(ctx, flowKey{c.conn.Subject, refused}, given)
+	f, err := c.auth.flow(ctx, flowKey{c.conn.Subject, refused}, g)
 	if err != nil {
 		return nil, c.auth.noLink(ctx, c.req.Params.Name, err)
 	}
@@ -190,7 +190,7 @@ func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, err
 func (c *call) askInRounds(f *flow) (*mcp.CallToolResult, error) {
 	sealed, err := c.auth.sealer.seal(&state{
 		Subject: c.conn.Subject, Provider: c.conn.Provider, Label: c.conn.Label, Tool: c.req.Params.Name, Arguments: c.arguments[:],
-		URL: f.link.URL, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: c.auth.flows.now().Add(stateLife),
+		URL: f.link.URL, LinkMade: f.at, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: c.auth.flows.now().Add(stateLife),
 	})
 	if err != nil {
 		return nil, err

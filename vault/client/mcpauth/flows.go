@@ -17,8 +17,10 @@ const (
 	maxFlows = 10_000
 	// maxFlowsOfOne is for one person: links come to their end one after the other.
 	maxFlowsOfOne = 8
-	// lastMinute is when a link is too old to be given to somebody.
-	lastMinute = time.Minute
+	// shownAgain is for how long a link is given to whoever asks. Afterwards they get
+	// another: the person may have come to nothing with that one, of which only the vault
+	// knows. It goes on working.
+	shownAgain = 2 * time.Minute
 	// connectPatience is how long the vault may take to make a link.
 	connectPatience = 30 * time.Second
 )
@@ -42,10 +44,13 @@ type flow struct {
 	made chan struct{} // closed when there is a link, or an error
 	link *client.Link
 	err  error
+	at   time.Time // when the link was made
 
 	done      chan struct{} // closed when nobody needs to wait any more
 	mu        sync.Mutex
-	connected bool // when it is done: the connection is there
+	connected bool  // when it is done: the connection is there
+	failure   error // when it is done: the browser came back with nothing
+	cancel    context.CancelFunc
 	// asked are the elicitations of sessions of revision 2025-11-25.
 	asked map[asked]elicitation
 }
@@ -61,8 +66,11 @@ type flows struct {
 	closed bool
 	// waiting counts the calls that wait, by subject.
 	waiting map[string]int
-	// used are links that have led to a connection, until they would have ended anyway.
+	// used are links that have led to a connection, or to nothing, until they would have
+	// ended anyway.
 	used map[string]time.Time
+	// failures are for calls of revision 2025-11-25 that are made again.
+	failures map[asked]failure
 }
 
 var (
@@ -76,37 +84,44 @@ func (f *flows) close() {
 	f.closed = true
 }
 
-// find returns a flow of a key whose link is good for so long, or nil.
-func (f *flows) find(key flowKey, left time.Duration) *flow {
+// find returns a flow of a key whose link works, or nil. isFresh: one whose link can be
+// shown.
+func (f *flows) find(key flowKey, isFresh bool) *flow {
 	for _, known := range f.of[key.subject] {
-		if known.key == key && known.isGood(f.now(), left) {
+		if known.key == key && known.works(f.now(), isFresh) {
 			return known
 		}
 	}
 	return nil
 }
 
-// isGood reports whether a link is good for so long, as far as is known.
-func (f *flow) isGood(now time.Time, left time.Duration) bool {
+// works reports whether a link works, as far as is known.
+func (f *flow) works(now time.Time, isFresh bool) bool {
 	select {
 	case <-f.made:
-		return f.err == nil && f.link.ExpireTime.Sub(now) >= left
+		return f.err == nil && now.Before(f.link.ExpireTime) && (!isFresh || now.Before(f.at.Add(shownAgain)))
 	default:
 		return true
 	}
 }
 
-// isUsable reports whether a link that the person has may lead somewhere for so long.
-func (f *flows) isUsable(link *client.Link, left time.Duration) bool {
-	_, isUsed := f.used[link.URL]
-	return !isUsed && link.ExpireTime.Sub(f.now()) >= left
+// given is a link that the person has from elsewhere, such as another replica.
+type given struct {
+	link *client.Link
+	at   time.Time // when it was made
+}
+
+// works reports whether it may lead somewhere.
+func (g *given) works(flows *flows, isFresh bool) bool {
+	_, isUsed := flows.used[g.link.URL]
+	now := flows.now()
+	return !isUsed && now.Before(g.link.ExpireTime) && (!isFresh || now.Before(g.at.Add(shownAgain)))
 }
 
 // flow returns a flow whose link can be shown, and has one made where there is none.
-// given is a link that the person has from elsewhere (another replica), which is taken
-// while it is good. May be nil.
-func (a *Auth) flow(ctx context.Context, key flowKey, given *client.Link) (*flow, error) {
-	f, err := a.findFlow(key, given, lastMinute, true)
+// The one that is given is taken while it can be. May be nil.
+func (a *Auth) flow(ctx context.Context, key flowKey, g *given) (*flow, error) {
+	f, err := a.findFlow(key, g, true)
 	if err != nil {
 		return nil, err
 	}
@@ -120,20 +135,20 @@ func (a *Auth) flow(ctx context.Context, key flowKey, given *client.Link) (*flow
 	}
 }
 
-// findFlow returns a flow whose link is good for so long, or begins one. Nil: there is
-// none, and none is to be made.
-func (a *Auth) findFlow(key flowKey, given *client.Link, left time.Duration, makes bool) (*flow, error) {
+// findFlow returns a flow whose link can be shown, and begins one where there is none.
+// With isShown false it returns one whose link works, or nil.
+func (a *Auth) findFlow(key flowKey, g *given, isShown bool) (*flow, error) {
 	a.flows.mu.Lock()
 	defer a.flows.mu.Unlock()
-	if f := a.flows.find(key, left); f != nil {
+	if f := a.flows.find(key, isShown); f != nil {
 		return f, nil
 	}
 	f := &flow{key: key, made: make(chan struct{}), done: make(chan struct{}), asked: map[asked]elicitation{}}
 	switch {
-	case given != nil && a.flows.isUsable(given, left):
-		f.link = given
+	case g != nil && g.works(&a.flows, isShown):
+		f.link, f.at = g.link, g.at
 		close(f.made)
-	case !makes:
+	case !isShown:
 		return nil, nil
 	}
 	switch {
@@ -151,6 +166,7 @@ func (a *Auth) findFlow(key flowKey, given *client.Link, left time.Duration, mak
 // run makes the link, and waits for the person.
 func (a *Auth) run(f *flow) {
 	if f.link == nil {
+		f.at = a.flows.now()
 		f.link, f.err = a.connect(f.key.subject)
 		close(f.made)
 	}
@@ -159,18 +175,27 @@ func (a *Auth) run(f *flow) {
 		f.end(false)
 		return
 	}
+	connected := a.wait(f)
+	a.flows.remove(f, connected || f.failed() != nil) // before anybody is told: nobody is given a link that is used
+	f.end(connected)
+	a.tell(f)
+}
+
+// wait waits for the person, and reports whether they have connected.
+func (a *Auth) wait(f *flow) bool {
 	// Not a deadline: the calls of the vault would take it for their own.
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
+	if !f.setCancel(cancel) {
+		return false
+	}
 	end := time.AfterFunc(f.link.ExpireTime.Sub(a.flows.now()), cancel)
 	defer end.Stop()
 	err := a.config.Vault.WaitReplaced(ctx, f.key.subject, a.config.Provider, f.key.refused, client.WithLabel(a.config.Label))
 	if _, gone := errors.AsType[*client.ConnectRequired](err); err != nil && !gone && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "mcpauth: cannot wait for a person to connect", slog.Any("cause", err))
 	}
-	a.flows.remove(f, err == nil) // before anybody is told: nobody is given a link that is used
-	f.end(err == nil)
-	a.tell(f)
+	return err == nil
 }
 
 func (f *flows) remove(gone *flow, isUsed bool) {
@@ -185,6 +210,7 @@ func (f *flows) remove(gone *flow, isUsed bool) {
 	if isUsed {
 		f.used[gone.link.URL] = gone.link.ExpireTime
 	}
+	f.keepFailure(gone)
 }
 
 // end tells those who wait.

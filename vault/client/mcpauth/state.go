@@ -39,17 +39,20 @@ type state struct {
 	Tool     string `json:"tool"`
 	// Arguments is the hash of the call's.
 	Arguments []byte `json:"arguments"`
-	// URL is the link that the person was given, and LinkEnd when that ends.
-	URL     string    `json:"url"`
-	LinkEnd time.Time `json:"link_end"`
+	// URL is the link that the person was given, with when it was made and when it ends.
+	URL      string    `json:"url"`
+	LinkMade time.Time `json:"link_made"`
+	LinkEnd  time.Time `json:"link_end"`
 	// Refused is that of the flow's key.
 	Refused int64 `json:"refused,omitempty"`
 	// End is when the state is no longer taken.
 	End time.Time `json:"end"`
 }
 
-// link is the one that the person was given.
-func (s *state) link() *client.Link { return &client.Link{URL: s.URL, ExpireTime: s.LinkEnd} }
+// given is the link that the person has.
+func (s *state) given() *given {
+	return &given{link: &client.Link{URL: s.URL, ExpireTime: s.LinkEnd}, at: s.LinkMade}
+}
 
 // sealer seals states.
 type sealer struct{ aead cipher.AEAD }

@@ -28,7 +28,7 @@ func (a *Auth) connect(subject string) (*client.Link, error) {
 	if !a.config.OnThisMachine {
 		return a.config.Vault.Connect(ctx, subject, a.config.Provider, a.config.Connect)
 	}
-	l, err := a.listeners.get(a.config.Vault, subject)
+	l, err := a.listeners.get(a.config.Vault, subject, func(back client.Return) { a.cameBack(subject, back) })
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (a *Auth) connect(subject string) (*client.Link, error) {
 }
 
 // get returns the listener of a subject. It listens from when that is first needed.
-func (ls *listeners) get(vault *client.Client, subject string) (*client.ReturnListener, error) {
+func (ls *listeners) get(vault *client.Client, subject string, told func(client.Return)) (*client.ReturnListener, error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l := ls.of[subject]
@@ -48,7 +48,7 @@ func (ls *listeners) get(vault *client.Client, subject string) (*client.ReturnLi
 	case len(ls.of) >= maxListeners:
 		return nil, fmt.Errorf("mcpauth: more than %d people at this machine: OnThisMachine is for a server that one person runs for themself", maxListeners)
 	}
-	l = vault.ListenForReturn(subject, nil)
+	l = vault.ListenForReturn(subject, told)
 	if ls.of == nil {
 		ls.of = map[string]*client.ReturnListener{}
 	}

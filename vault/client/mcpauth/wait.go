@@ -14,6 +14,11 @@ const maxWaiting = 100
 // await waits for a person who has said that they are at it, for the time that a call may
 // take. It returns nil also when that is over, and where too many wait already.
 func (c *call) await(ctx context.Context) error {
+	if wayOf(c.req) == byElicitation {
+		if err := c.auth.flows.takeFailure(c.asked()); err != nil {
+			return err
+		}
+	}
 	f, err := c.awaited()
 	if f == nil || err != nil {
 		return err
@@ -32,7 +37,7 @@ func (c *call) await(ctx context.Context) error {
 	for beats := 1; ; beats++ {
 		select {
 		case <-f.done: // with Close, too
-			return nil
+			return f.failed()
 		case <-limit.C:
 			return nil
 		case <-beat.C:
@@ -72,7 +77,7 @@ func (a *Auth) leave(subject string) {
 func (c *call) awaited() (*flow, error) {
 	switch {
 	case c.action == "accept":
-		return c.auth.findFlow(flowKey{c.conn.Subject, c.state.Refused}, c.state.link(), 0, false)
+		return c.auth.findFlow(flowKey{c.conn.Subject, c.state.Refused}, c.state.given(), false)
 	case c.action == "" && wayOf(c.req) == byElicitation:
 		return c.auth.flowAsked(c.asked()), nil
 	}

@@ -31,8 +31,16 @@ func (a *Auth) inText(f *flow) error {
 		what = "The %s account has to be connected again, so nothing was done."
 	}
 	return fmt.Errorf(what+" Ask the person whom this is for to open this link in their browser and to allow access:\n\n%s\n\n"+
-		"The link works until %s, and for that person alone: do not pass it on to anybody else. When they say that they are done, call this tool again.",
-		a.config.DisplayName, f.link.URL, f.link.ExpireTime.UTC().Format("15:04 UTC"))
+		"The link works until %s%s, and for that person alone: do not pass it on to anybody else. When they say that they are done, call this tool again.",
+		a.config.DisplayName, f.link.URL, f.link.ExpireTime.UTC().Format("15:04 UTC"), a.whileRunning())
+}
+
+// whileRunning is a reminder where browsers come back to this process.
+func (a *Auth) whileRunning() string {
+	if !a.config.OnThisMachine {
+		return ""
+	}
+	return " and while this server keeps running"
 }
 
 func (a *Auth) declined(why string) error {
