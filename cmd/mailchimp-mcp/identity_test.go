@@ -149,3 +149,19 @@ func byHand(t *testing.T, transport mcp.Transport) *mcp.ClientSession {
 	t.Cleanup(func() { _ = session.Close() })
 	return session
 }
+
+// TestTheLogHasNoLinksAndNoStates also where somebody debugs.
+func TestTheLogHasNoLinksAndNoStates(t *testing.T) {
+	s := newSite(t)
+	secrets := map[string]string{}
+	link, state := s.ask(byHand(t, withToken(s.endpoint, s.token("alice"))), "")
+	secrets["state"] = state[len(state)-40:]
+	_, secrets["link"], _ = strings.Cut(link, "session=")
+	bob := withToken(s.endpoint, s.token("bob"))
+	if _, err := byHand(t, bob).CallTool(t.Context(), &mcp.CallToolParams{Name: "get_account", RequestState: state}); err == nil {
+		t.Error("a state of somebody else's is taken")
+	}
+	post(t, s.endpoint, s.token("bob"), `{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_account", "requestState": 5, "x": "`+state+link+`"}}`, "Mcp-Session-Id", s.begin("bob"))
+	s.log.await(t, "made for another subject")
+	wantSilent(t, s.log.String(), secrets)
+}
