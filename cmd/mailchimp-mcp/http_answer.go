@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// writePatience is how long a client may take to read what is sent to it.
-const writePatience = 30 * time.Second
+const (
+	// writePatience is how long a client may take to read what is sent to it.
+	writePatience = 30 * time.Second
+	// restPatience is how long the rest of a body may take to come that is not wanted:
+	// net/http reads it before it answers.
+	restPatience = 5 * time.Second
+)
 
 // answers bounds how long each write takes. A bound for the whole answer, as
 // http.Server has, would end streams.
@@ -19,6 +24,7 @@ func answers(next http.Handler) http.Handler {
 		w.Header().Set("X-Accel-Buffering", "no") // nginx would keep what is streamed
 		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 		_ = a.control.SetWriteDeadline(time.Now().Add(writePatience)) // for what is still buffered
+		_ = a.control.SetReadDeadline(time.Now().Add(restPatience))   // for what was not read
 	})
 }
 
