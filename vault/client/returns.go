@@ -57,6 +57,10 @@ type Return struct {
 // cannot bring anything here. It serves any number of flows, and is safe for concurrent
 // use.
 //
+// Loopback is the same for all users of a machine. Where others use it too, one of them
+// who gets to see a link (in the command line of a browser, for one) can finish the flow
+// with an account of their own: the subject is then connected to that.
+//
 // The vault's return_urls must have "http://127.0.0.1/*".
 type ReturnListener struct {
 	client  *Client
