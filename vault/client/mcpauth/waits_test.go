@@ -19,7 +19,7 @@ const maxWaiting = 100
 func TestWaitsAreBoundedInNumber(t *testing.T) {
 	r := newRig(t, vaulttest.Config{}, mcpauth.Config{Subject: mcpauth.FromToken, Wait: time.Hour})
 	url := r.serveHTTP()
-	alice := kinds()[0].dial(t, as("alice", url), nil, manual)
+	alice := newerClient().dial(t, as("alice", url), nil, manual)
 	link, state := ask(t, alice, "hello")
 	results := make(chan *mcp.CallToolResult, maxWaiting+1)
 	for range maxWaiting + 1 {
@@ -34,7 +34,7 @@ func TestWaitsAreBoundedInNumber(t *testing.T) {
 	if again, _ := asked(t, await(t, "an answer to the call that is one too many", results), nil); again != link {
 		t.Errorf("the person is given the link %s, want the same, %s", again, link)
 	}
-	bob := kinds()[0].dial(t, as("bob", url), r.approve(vaulttest.Grace))
+	bob := newerClient().dial(t, as("bob", url), r.approve(vaulttest.Grace))
 	result, err := call(t, bob, "hello")
 	wantPong(t, result, err, "hello", vaulttest.Grace)
 	r.open(link, vaulttest.Ada)
