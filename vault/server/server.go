@@ -6,9 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -54,12 +51,6 @@ type Server struct {
 	// connections is how many the public listener has at most.
 	connections int
 }
-
-// Limits of stopping.
-const (
-	stopPatience = 10 * time.Second // for calls under way
-	readPatience = time.Second      // for readers of streams, when there are none
-)
 
 // insideBuffer is in bytes.
 const insideBuffer = 64 << 10
@@ -150,107 +141,4 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		s.stop()
 		return errors.Join(err, <-failed)
 	}
-}
-
-func (s *Server) tellHealth(status grpc_health_v1.HealthCheckResponse_ServingStatus) {
-	for name := range s.public.GetServiceInfo() {
-		s.health.SetServingStatus(name, status)
-	}
-	s.health.SetServingStatus("", status)
-}
-
-// healthInterval is how often it is looked at whether the vault can do its work.
-const healthInterval = time.Second
-
-// watchAudit has health say so while the audit log cannot be written.
-func (s *Server) watchAudit(ctx context.Context) {
-	if s.audit == nil {
-		return
-	}
-	ticker := time.NewTicker(healthInterval)
-	defer ticker.Stop()
-	was := error(nil)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		is := s.audit.Healthy()
-		if (is == nil) == (was == nil) {
-			continue
-		}
-		was = is
-		if is != nil {
-			s.tellHealth(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-		} else {
-			s.tellHealth(grpc_health_v1.HealthCheckResponse_SERVING)
-		}
-	}
-}
-
-// stop waits for calls under way, and only for a moment for streams: one whose
-// reader does not read would not end at all. Handlers have returned when it does:
-// what they need may be closed.
-func (s *Server) stop() {
-	s.health.Shutdown()
-	s.endAll()
-	stopped := make(chan struct{})
-	go func() {
-		s.both((*grpc.Server).GracefulStop)
-		close(stopped)
-	}()
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	select {
-	case <-stopped:
-		return
-	case <-patience.C:
-	case <-s.calls.none():
-		readers := time.NewTimer(readPatience)
-		defer readers.Stop()
-		select {
-		case <-stopped:
-			return
-		case <-readers.C:
-		}
-	}
-	s.both((*grpc.Server).Stop)
-	<-stopped
-}
-
-// both does to both servers at the same time, and waits.
-func (s *Server) both(do func(*grpc.Server)) {
-	var done sync.WaitGroup
-	for _, srv := range []*grpc.Server{s.public, s.gateway} {
-		done.Go(func() { do(srv) })
-	}
-	done.Wait()
-}
-
-// underway counts calls with one answer.
-type underway struct {
-	n       atomic.Int64
-	awaited atomic.Bool
-	endOnce sync.Once
-	ended   chan struct{}
-}
-
-func newUnderway() *underway { return &underway{ended: make(chan struct{})} }
-
-func (u *underway) enter() { u.n.Add(1) }
-
-func (u *underway) leave() {
-	if u.n.Add(-1) == 0 && u.awaited.Load() {
-		u.endOnce.Do(func() { close(u.ended) })
-	}
-}
-
-// none returns a channel that is closed once none is under way.
-func (u *underway) none() <-chan struct{} {
-	u.awaited.Store(true)
-	if u.n.Load() == 0 {
-		u.endOnce.Do(func() { close(u.ended) })
-	}
-	return u.ended
 }
