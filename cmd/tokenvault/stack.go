@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -102,41 +101,6 @@ func errNotOpened(c *config.Config, cause error) error {
 	return fmt.Errorf("open the database %s: %w", c.BoltPath, cause)
 }
 
-// openAudit opens the audit log. There is none where path is empty.
-func openAudit(ctx context.Context, path string, db store.Store, keys *keyring.Keyring, log *slog.Logger) (*audit.Log, error) {
-	if path == "" {
-		return nil, nil
-	}
-	keeper, key, err := vault.NewAuditKeeper(db, keys)
-	if err != nil {
-		return nil, err
-	}
-	return audit.Open(ctx, audit.Config{Path: path, Key: key, Keeper: keeper, Logger: log})
-}
-
-// runAudit keeps the audit log's end safe, and opens the file anew after it was
-// moved away.
-func (s *stack) runAudit(ctx context.Context) error {
-	if s.audit == nil {
-		return nil
-	}
-	done := make(chan error, 1)
-	go func() { done <- s.audit.Run(ctx) }()
-	moved := hangups(ctx)
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-moved:
-			if err := s.audit.Reopen(ctx); err != nil {
-				s.log.Error("audit log not opened anew", slog.Any("cause", err))
-				continue
-			}
-			s.log.Info("audit log opened anew")
-		}
-	}
-}
-
 // grpcTLS secures the programs' listener. Nil: plaintext.
 func (s *stack) grpcTLS() *tls.Config {
 	if s.certs == nil {
@@ -225,35 +189,6 @@ func (s *stack) close() error {
 		errs = append(errs, s.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// setting is a value and what sets it, for messages: a key of the configuration,
-// or a flag.
-type setting struct{ name, value string }
-
-// listen opens the vault's two listeners, the one for gRPC first.
-func listen(ctx context.Context, forGRPC, forHTTP setting) (grpcListener, httpListener net.Listener, err error) {
-	if grpcListener, err = listenAt(ctx, forGRPC); err != nil {
-		return nil, nil, err
-	}
-	if httpListener, err = listenAt(ctx, forHTTP); err != nil {
-		return nil, nil, errors.Join(err, grpcListener.Close())
-	}
-	return grpcListener, httpListener, nil
-}
-
-func listenAt(ctx context.Context, at setting) (net.Listener, error) {
-	var lc net.ListenConfig
-	lis, err := lc.Listen(ctx, "tcp", at.value)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: the address %s is in use: stop what is using it, or choose another with %s", at.name, at.value, at.name)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s: this user may not listen on %s: choose another address with %s, such as one with a port above 1023", at.name, at.value, at.name)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w: choose another address with %s", at.name, err, at.name)
-	}
-	return lis, nil
 }
 
 // joinClose closes a stack that will not run, because of err.
