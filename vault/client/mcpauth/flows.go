@@ -121,7 +121,7 @@ func (g *given) works(flows *flows, isFresh bool) bool {
 // flow returns a flow whose link can be shown, and has one made where there is none.
 // The one that is given is taken while it can be. May be nil.
 func (a *Auth) flow(ctx context.Context, key flowKey, g *given) (*flow, error) {
-	f, err := a.findFlow(key, g, true)
+	f, err := a.findOrStart(key, g)
 	if err != nil {
 		return nil, err
 	}
@@ -135,27 +135,44 @@ func (a *Auth) flow(ctx context.Context, key flowKey, g *given) (*flow, error) {
 	}
 }
 
-// findFlow returns a flow whose link can be shown, and begins one where there is none.
-// With isShown false it returns one whose link works, or nil.
-func (a *Auth) findFlow(key flowKey, g *given, isShown bool) (*flow, error) {
+func (a *Auth) findOrStart(key flowKey, g *given) (*flow, error) {
 	a.flows.mu.Lock()
 	defer a.flows.mu.Unlock()
-	if f := a.flows.find(key, isShown); f != nil {
+	if f := a.flows.find(key, true); f != nil {
 		return f, nil
 	}
-	f := &flow{key: key, made: make(chan struct{}), done: make(chan struct{}), asked: map[asked]elicitation{}}
-	switch {
-	case g != nil && g.works(&a.flows, isShown):
-		f.link, f.at = g.link, g.at
-		close(f.made)
-	case !isShown:
+	if g != nil && !g.works(&a.flows, true) {
+		g = nil
+	}
+	return a.start(key, g)
+}
+
+// flowOf returns the flow of a link that the person has, however long they have had it.
+// Nil: it leads nowhere any more.
+func (a *Auth) flowOf(key flowKey, g *given) (*flow, error) {
+	a.flows.mu.Lock()
+	defer a.flows.mu.Unlock()
+	if f := a.flows.find(key, false); f != nil {
+		return f, nil
+	}
+	if !g.works(&a.flows, false) {
 		return nil, nil
 	}
+	return a.start(key, g)
+}
+
+// start begins a flow with a link. Nil: with one that it has made. The lock is held.
+func (a *Auth) start(key flowKey, g *given) (*flow, error) {
 	switch {
 	case a.flows.closed:
 		return nil, errClosed
 	case a.flows.count >= maxFlows || len(a.flows.of[key.subject]) >= maxFlowsOfOne:
 		return nil, errTooMany
+	}
+	f := &flow{key: key, made: make(chan struct{}), done: make(chan struct{}), asked: map[asked]elicitation{}}
+	if g != nil {
+		f.link, f.at = g.link, g.at
+		close(f.made)
 	}
 	a.flows.of[key.subject] = append(a.flows.of[key.subject], f)
 	a.flows.count++

@@ -77,7 +77,7 @@ func (a *Auth) leave(subject string) {
 func (c *call) awaited() (*flow, error) {
 	switch {
 	case c.action == "accept":
-		return c.auth.findFlow(flowKey{c.conn.Subject, c.state.Refused}, c.state.given(), false)
+		return c.auth.flowOf(flowKey{c.conn.Subject, c.state.Refused}, c.state.given())
 	case c.action == "" && wayOf(c.req) == byElicitation:
 		return c.auth.flowAsked(c.asked()), nil
 	}
