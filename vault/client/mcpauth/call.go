@@ -43,7 +43,7 @@ func (a *Auth) begin(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 		a.log.WarnContext(ctx, "mcpauth: it is not known for whom a call is", slog.String("tool", req.Params.Name), slog.Any("cause", err))
 		return nil, errors.New("this server does not know for whom this call is, so nothing was done. The person has to sign in to this server; calling the tool again does not help before that")
 	}
-	c := &call{auth: a, conn: &Connection{Subject: subject, Provider: a.config.Provider, Label: a.config.Label, vault: a.config.Vault}, req: req}
+	c := &call{auth: a, conn: &Connection{subject: subject, provider: a.config.Provider, label: a.config.Label, vault: a.config.Vault}, req: req}
 	if c.arguments, err = hashArguments(req.Params.Arguments); err != nil {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the arguments are not JSON"}
 	}
@@ -95,9 +95,9 @@ func (c *call) takeOurs(ctx context.Context) error {
 // check refuses a state that is another call's.
 func (c *call) check(st *state) error {
 	switch {
-	case st.Subject != c.conn.Subject:
+	case st.Subject != c.conn.subject:
 		return errors.New("it was made for another subject")
-	case st.Provider != c.conn.Provider || st.Label != c.conn.Label:
+	case st.Provider != c.conn.provider || st.Label != c.conn.label:
 		return errors.New("it was made for another connection")
 	case st.Tool != c.req.Params.Name:
 		return errors.New("it was made for another tool")
@@ -163,7 +163,7 @@ func (c *call) settle(ctx context.Context, err error) (*mcp.CallToolResult, erro
 // isFor reports whether an error is about the connection of this call: another one's
 // link does not help it.
 func (c *call) isFor(e *client.Error) bool {
-	return e.Subject == c.conn.Subject && e.Provider == c.conn.Provider && e.Label == c.conn.Label
+	return e.Subject == c.conn.subject && e.Provider == c.conn.provider && e.Label == c.conn.label
 }
 
 // ask asks the person to connect, in the way that the client knows.
@@ -172,7 +172,7 @@ func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, err
 	if c.state != nil && c.state.Refused == refused {
 		g = c.state.given()
 	}
-	f, err := c.auth.flow(ctx, flowKey{c.conn.Subject, refused}, g)
+	f, err := c.auth.flow(ctx, flowKey{c.conn.subject, refused}, g)
 	if err != nil {
 		return nil, c.auth.noLink(ctx, c.req.Params.Name, err)
 	}
@@ -189,7 +189,7 @@ func (c *call) ask(ctx context.Context, refused int64) (*mcp.CallToolResult, err
 // askInRounds is for revision 2026-07-28: the client asks, and calls again.
 func (c *call) askInRounds(f *flow) (*mcp.CallToolResult, error) {
 	sealed, err := c.auth.sealer.seal(&state{
-		Subject: c.conn.Subject, Provider: c.conn.Provider, Label: c.conn.Label, Tool: c.req.Params.Name, Arguments: c.arguments[:],
+		Subject: c.conn.subject, Provider: c.conn.provider, Label: c.conn.label, Tool: c.req.Params.Name, Arguments: c.arguments[:],
 		URL: f.link.URL, LinkMade: f.at, LinkEnd: f.link.ExpireTime, Refused: f.key.refused, End: c.auth.flows.now().Add(stateLife),
 	})
 	if err != nil {

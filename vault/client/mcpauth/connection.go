@@ -13,18 +13,26 @@ import (
 // Connection is one person's account at the provider, for one call of a tool. It is safe
 // for concurrent use, and comes from [Tool] alone: the zero value has no vault.
 type Connection struct {
-	// Subject, Provider and Label name it in the vault. They are to be read only.
-	Subject, Provider, Label string
+	subject, provider, label string // its name in the vault
 
 	vault *client.Client
 	// generation is that of the credentials which the call has seen last.
 	generation atomic.Int64
 }
 
+// Subject is the vault's name of the person.
+func (c *Connection) Subject() string { return c.subject }
+
+// Provider is the vault's name of the provider.
+func (c *Connection) Provider() string { return c.provider }
+
+// Label tells it from other connections of that person there.
+func (c *Connection) Label() string { return c.label }
+
 // Credentials returns what works now: from memory, mostly. A handler returns its errors
 // as they are, wrapped or not, so that the person is asked to connect where that helps.
 func (c *Connection) Credentials(ctx context.Context) (*client.Credentials, error) {
-	credentials, err := c.vault.Credentials(ctx, c.Subject, c.Provider, client.WithLabel(c.Label))
+	credentials, err := c.vault.Credentials(ctx, c.subject, c.provider, client.WithLabel(c.label))
 	if err != nil {
 		return nil, err
 	}
@@ -35,13 +43,13 @@ func (c *Connection) Credentials(ctx context.Context) (*client.Credentials, erro
 // HTTPClient returns a client for the provider's API that acts for the person. See
 // [client.Client.HTTPClient].
 func (c *Connection) HTTPClient() *http.Client {
-	return c.vault.HTTPClient(c.Subject, c.Provider, client.WithLabel(c.Label))
+	return c.vault.HTTPClient(c.subject, c.provider, client.WithLabel(c.label))
 }
 
 // TokenSource returns the tokens for libraries that take an oauth2.TokenSource. See
 // [client.Client.TokenSource].
 func (c *Connection) TokenSource(ctx context.Context) oauth2.TokenSource {
-	return c.vault.TokenSource(ctx, c.Subject, c.Provider, client.WithLabel(c.Label))
+	return c.vault.TokenSource(ctx, c.subject, c.provider, client.WithLabel(c.label))
 }
 
 // Refused makes an error for a handler to return when the provider refuses credentials

@@ -35,7 +35,7 @@ type elicitation struct {
 }
 
 func (c *call) asked() asked {
-	return asked{session: c.req.Session, subject: c.conn.Subject, tool: c.req.Params.Name, arguments: c.arguments}
+	return asked{session: c.req.Session, subject: c.conn.subject, tool: c.req.Params.Name, arguments: c.arguments}
 }
 
 // askByElicitation is for revision 2025-11-25: the client asks, is told when the

@@ -139,7 +139,7 @@ func (r *rig) ping(ctx context.Context, req *mcp.CallToolRequest, conn *mcpauth.
 	if err != nil {
 		return nil, out{}, err
 	}
-	if conn.Provider == "acme" { // has no API at the sandbox
+	if conn.Provider() == "acme" { // has no API at the sandbox
 		return nil, out{Text: args.Text, Account: credentials.Account.ID}, nil
 	}
 	get, err := http.NewRequestWithContext(ctx, http.MethodGet, "/ping", nil)

@@ -23,13 +23,13 @@ func (c *call) await(ctx context.Context) error {
 	if f == nil || err != nil {
 		return err
 	}
-	switch isIn, err := c.auth.enter(c.conn.Subject); {
+	switch isIn, err := c.auth.enter(c.conn.subject); {
 	case err != nil:
 		return err
 	case !isIn:
 		return nil
 	}
-	defer c.auth.leave(c.conn.Subject)
+	defer c.auth.leave(c.conn.subject)
 	limit := time.NewTimer(c.auth.config.Wait)
 	defer limit.Stop()
 	beat := time.NewTicker(c.auth.beat)
@@ -77,7 +77,7 @@ func (a *Auth) leave(subject string) {
 func (c *call) awaited() (*flow, error) {
 	switch {
 	case c.action == "accept":
-		return c.auth.flowOf(flowKey{c.conn.Subject, c.state.Refused}, c.state.given())
+		return c.auth.flowOf(flowKey{c.conn.subject, c.state.Refused}, c.state.given())
 	case c.action == "" && wayOf(c.req) == byElicitation:
 		return c.auth.flowAsked(c.asked()), nil
 	}

@@ -150,7 +150,7 @@ func (r *registry) account(ctx context.Context, conn *mcpauth.Connection) (*mark
 	}
 	account := credentials.APIBaseURL + " " + credentials.Account.ID
 	if credentials.Account.ID == "" { // a key of the person's own
-		account += conn.Subject + " " + conn.Label
+		account += conn.Subject() + " " + conn.Label()
 	}
 	return marketing.New(marketing.Config{
 		HTTP: conn.HTTPClient(), Limiter: r.limiter, Account: account,
