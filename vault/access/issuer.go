@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -60,11 +61,18 @@ func (all issuers) verify(ctx context.Context, token secret.String) (*verifiedTo
 	if err != nil {
 		return nil, fmt.Errorf("%w: the token is no JWT, or not signed with an algorithm that is accepted", ErrUnknown)
 	}
+	if !isBearerType(parsed) {
+		return nil, fmt.Errorf("%w: the token is of a type (typ) that nobody shows to call with", ErrUnknown)
+	}
 	var claimed struct {
-		Issuer string `json:"iss"`
+		Issuer       string          `json:"iss"`
+		Confirmation json.RawMessage `json:"cnf"`
 	}
 	if err := parsed.UnsafeClaimsWithoutVerification(&claimed); err != nil {
 		return nil, fmt.Errorf("%w: the token's claims cannot be read", ErrUnknown)
+	}
+	if claimed.Confirmation != nil { // RFC 7800: it is worth nothing without a proof, which is not looked at here
+		return nil, fmt.Errorf("%w: the token is bound to a key (cnf), and not for whoever bears it", ErrUnknown)
 	}
 	verifier := all[claimed.Issuer]
 	if verifier == nil {
@@ -84,6 +92,17 @@ func (all issuers) verify(ctx context.Context, token secret.String) (*verifiedTo
 	default:
 		return nil, fmt.Errorf("%w: issuer %s: %w", ErrUnknown, claimed.Issuer, err)
 	}
+}
+
+// isBearerType refuses tokens that are made for something else, such as signing people
+// out (RFC 8725, section 3.11). Most have no type, or that of all JWTs.
+func isBearerType(token *jwt.JSONWebToken) bool {
+	kind, _ := token.Headers[0].ExtraHeaders[jose.HeaderType].(string)
+	switch strings.TrimPrefix(strings.ToLower(kind), "application/") {
+	case "", "jwt", "jose", "at+jwt":
+		return true
+	}
+	return false
 }
 
 // looksLikeJWT reports whether a token has the three parts of one.

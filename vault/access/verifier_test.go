@@ -44,6 +44,12 @@ func TestAVerifierBelievesTokensOfItsIssuerForItsAudience(t *testing.T) {
 		{"that does not end", issuer.Token(alice("exp", nil)), ""},
 		{"of another issuer", stranger.Token(alice()), ""},
 		{"of another issuer in its name", stranger.Token(alice("iss", issuer.URL)), ""},
+		{"of the type of access tokens", issuer.TokenOfType("at+jwt", alice()), "alice"},
+		{"of that type in full", issuer.TokenOfType("application/AT+JWT", alice()), "alice"},
+		{"of the type of all JWTs", issuer.TokenOfType("JWT", alice()), "alice"},
+		{"of the type of a sign-out", issuer.TokenOfType("logout+jwt", alice()), ""},
+		{"of the type of a proof", issuer.TokenOfType("dpop+jwt", alice()), ""},
+		{"that is bound to a key", issuer.Token(alice("cnf", map[string]string{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})), ""},
 		{"that is no JWT", secret.New("tv_opaque"), ""},
 		{"that is nothing", secret.String{}, ""},
 	} {

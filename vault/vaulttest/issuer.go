@@ -149,10 +149,23 @@ func (i *Issuer) OldKey() jose.JSONWebKey {
 // TokenOf is Token signed with a key.
 func (i *Issuer) TokenOf(key jose.JSONWebKey, claims map[string]any) secret.String {
 	i.t.Helper()
+	return i.sign(key, claims, nil)
+}
+
+// TokenOfType is Token with a type in its header (typ).
+func (i *Issuer) TokenOfType(kind string, claims map[string]any) secret.String {
+	i.t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.sign(i.keys[len(i.keys)-1], claims, (&jose.SignerOptions{}).WithType(jose.ContentType(kind)))
+}
+
+func (i *Issuer) sign(key jose.JSONWebKey, claims map[string]any, o *jose.SignerOptions) secret.String {
+	i.t.Helper()
 	all := map[string]any{"iss": i.URL, "iat": i.now().Unix(), "exp": i.now().Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, o)
 	if err != nil {
 		i.t.Fatal(err)
 	}
