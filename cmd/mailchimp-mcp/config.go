@@ -32,6 +32,9 @@ func newConfig() *cobra.Command {
 		Long:                  configHelp,
 		Args:                  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, leftOut := range vault.choose(false) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", leftOut)
+			}
 			entry, err := clientEntry(&vault, allowWrites)
 			if err != nil {
 				return err

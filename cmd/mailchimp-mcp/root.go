@@ -43,7 +43,9 @@ speaks with them over standard input and output:
 Accounts come from a tokenvault (TOKENVAULT_ADDR, TOKENVAULT_TOKEN_FILE). Where a person
 has connected none, the first tool that is called asks them to open a link, and goes on
 by itself when they are done. Without a vault, MAILCHIMP_API_KEY is the API key of the one
-account there is (MAILCHIMP_API_URL is another base URL of the API, for tests).
+account there is (MAILCHIMP_API_URL is another base URL of the API, for tests). Where both
+are set, a vault that somebody is named for goes before the key; the log says what is left
+out.
 
 Tools only read, unless --allow-writes is given.
 
@@ -95,6 +97,9 @@ func (o *options) run(cmd *cobra.Command) error {
 		return err
 	}
 	harden.Process(log)
+	for _, leftOut := range o.vault.choose(o.http.issuer != "") {
+		log.Warn(leftOut)
+	}
 	if err := o.vault.check(); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (f *vaultFlags) flags() *pflag.FlagSet {
 	plaintext, err := strconv.ParseBool(os.Getenv("TOKENVAULT_PLAINTEXT"))
 	f.set = pflag.NewFlagSet("vault", pflag.ContinueOnError)
 	f.set.StringVar(&f.addr, "vault", os.Getenv("TOKENVAULT_ADDR"), "the vault's gRPC `host:port`; TOKENVAULT_ADDR sets it too")
-	f.set.StringVar(&f.tokenFile, "token-file", os.Getenv("TOKENVAULT_TOKEN_FILE"), "the `file` with the caller token, read for each call; TOKENVAULT_TOKEN_FILE sets it too,\nTOKENVAULT_TOKEN is the token itself")
+	f.set.StringVar(&f.tokenFile, "token-file", os.Getenv("TOKENVAULT_TOKEN_FILE"), "the `file` with the caller token, read for each call; TOKENVAULT_TOKEN_FILE sets it too,\nand goes before TOKENVAULT_TOKEN, which is the token itself")
 	f.set.StringVar(&f.ca, "ca", os.Getenv("TOKENVAULT_CA"), "trust the authorities in this `file` alone, in PEM, for the vault; TOKENVAULT_CA sets it too")
 	f.set.StringVar(&f.cert, "cert", os.Getenv("TOKENVAULT_CERT"), "show the vault the client certificate in this `file`; TOKENVAULT_CERT sets it too")
 	f.set.StringVar(&f.key, "cert-key", os.Getenv("TOKENVAULT_CERT_KEY"), "the client certificate's private key, a `file`; TOKENVAULT_CERT_KEY sets it too")
@@ -53,15 +53,9 @@ func (f *vaultFlags) usesVault() bool {
 // usesKey reports whether there is one account for everybody, by its API key.
 func (f *vaultFlags) usesKey() bool { return f.apiKey != "" }
 
-// check says what is missing, or too much. The flag for the token's file goes before the
-// variable for the token.
+// check says what is missing, or too much, of what choose has left.
 func (f *vaultFlags) check() error {
-	if f.set.Changed("token-file") {
-		f.token = ""
-	}
 	switch {
-	case f.usesVault() && f.usesKey():
-		return errors.New("there is a vault (TOKENVAULT_ADDR, TOKENVAULT_TOKEN, TOKENVAULT_TOKEN_FILE or TOKENVAULT_CERT, or their flags), and there is MAILCHIMP_API_KEY: leave out the one or the other, so that it is clear whose account is used")
 	case f.usesKey():
 		return f.checkKey()
 	case f.apiURL != "":
@@ -70,8 +64,6 @@ func (f *vaultFlags) check() error {
 		return errors.New("nothing says where the Mailchimp account comes from: set TOKENVAULT_ADDR and TOKENVAULT_TOKEN_FILE for a vault, or MAILCHIMP_API_KEY for one account without a vault; see `mailchimp-mcp --help`")
 	case f.token == "" && f.tokenFile == "" && f.cert == "":
 		return errors.New("there is no credential for the vault: set TOKENVAULT_TOKEN_FILE or --token-file to the file with the caller token, TOKENVAULT_TOKEN to the token, or --cert and --cert-key; for a vault of `tokenvault dev` the file is .tokenvault/caller.token")
-	case f.token != "" && f.tokenFile != "":
-		return errors.New("there are two caller tokens, that of TOKENVAULT_TOKEN and that of the file in TOKENVAULT_TOKEN_FILE: leave out one of them")
 	case (f.cert == "") != (f.key == ""):
 		return errors.New("--cert and --cert-key belong together: name both files, or neither")
 	case f.plaintext && (f.ca != "" || f.cert != ""):
