@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +37,7 @@ func newConfig() *cobra.Command {
 			for _, leftOut := range vault.choose(false) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", leftOut)
 			}
-			entry, err := clientEntry(&vault, allowWrites)
+			entry, err := clientEntry(cmd.Context(), &vault, allowWrites)
 			if err != nil {
 				return err
 			}
@@ -65,7 +67,7 @@ type entry struct {
 }
 
 // clientEntry returns an entry that works in whatever folder a client starts it.
-func clientEntry(f *vaultFlags, allowWrites bool) (*entry, error) {
+func clientEntry(ctx context.Context, f *vaultFlags, allowWrites bool) (*entry, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -90,6 +92,13 @@ func clientEntry(f *vaultFlags, allowWrites bool) (*entry, error) {
 		return nil, errors.New("the token of TOKENVAULT_TOKEN would be in what is printed: write it to a file that only you can read, and name that with --token-file or TOKENVAULT_TOKEN_FILE in place of it")
 	case f.subject == "":
 		return nil, errors.New("nobody is named whose account it is: set --subject or TOKENVAULT_SUBJECT to the name that the vault has for the person")
+	}
+	vault, err := f.newClient(ctx, slog.New(slog.DiscardHandler)) // refuses what the server would
+	if err != nil {
+		return nil, err
+	}
+	if err := vault.Close(); err != nil {
+		return nil, err
 	}
 	e.add("TOKENVAULT_ADDR", f.vaultAddr())
 	e.add("TOKENVAULT_SUBJECT", f.subject)
@@ -120,18 +129,10 @@ func (e *entry) add(name, value string) {
 
 // addFiles adds the variables that name files, by their absolute paths.
 func (e *entry) addFiles(f *vaultFlags) error {
-	for _, file := range []struct{ variable, path string }{
-		{"TOKENVAULT_TOKEN_FILE", f.tokenFile}, {"TOKENVAULT_CA", f.ca}, {"TOKENVAULT_CERT", f.cert}, {"TOKENVAULT_CERT_KEY", f.key},
-	} {
-		if file.path == "" {
-			continue
-		}
+	for _, file := range f.files() {
 		path, err := filepath.Abs(file.path)
 		if err != nil {
 			return err
-		}
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%s: %w", file.variable, err)
 		}
 		e.add(file.variable, path)
 	}

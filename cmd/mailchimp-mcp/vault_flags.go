@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
@@ -84,8 +85,42 @@ func (f *vaultFlags) checkKey() error {
 	return nil
 }
 
+// vaultFile is a file that a flag or a variable names.
+type vaultFile struct{ flag, variable, path string }
+
+func (f *vaultFlags) files() (files []vaultFile) {
+	for _, file := range []vaultFile{
+		{"token-file", "TOKENVAULT_TOKEN_FILE", f.tokenFile}, {"ca", "TOKENVAULT_CA", f.ca},
+		{"cert", "TOKENVAULT_CERT", f.cert}, {"cert-key", "TOKENVAULT_CERT_KEY", f.key},
+	} {
+		if file.path != "" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// checkPlaces names where an address or a file comes from that will not do. In them may
+// still be what the client refuses.
+func (f *vaultFlags) checkPlaces() error {
+	if _, _, err := client.Target(f.vaultAddr()); err != nil {
+		return fmt.Errorf("%s: %w", f.source("vault", "TOKENVAULT_ADDR"), err)
+	}
+	for _, file := range f.files() {
+		opened, err := os.Open(file.path)
+		if err != nil {
+			return fmt.Errorf("%s: %w: name a file that is there, and that this user may read", f.source(file.flag, file.variable), err)
+		}
+		_ = opened.Close()
+	}
+	return nil
+}
+
 // newClient returns a client of the vault. It does not wait for it.
 func (f *vaultFlags) newClient(ctx context.Context, log *slog.Logger) (*client.Client, error) {
+	if err := f.checkPlaces(); err != nil {
+		return nil, err
+	}
 	options := []client.Option{client.WithLogger(log)}
 	if f.token != "" {
 		options = append(options, client.WithToken(f.token))
