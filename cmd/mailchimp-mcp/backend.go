@@ -31,7 +31,7 @@ func openBackend(ctx context.Context, f *vaultFlags, p people, log *slog.Logger)
 	}
 	conf := mcpauth.Config{
 		Vault: vault, Provider: f.provider, Label: f.label, Subject: p.subject, DisplayName: "Mailchimp",
-		OnThisMachine: p.onThisMachine, StateKey: p.stateKey, Log: log,
+		OnThisMachine: p.onThisMachine, ReturnAdvice: f.returnAdvice(p), StateKey: p.stateKey, Log: log,
 	}
 	conf.Connect.ReturnURL = f.returnURL
 	c.Auth, err = mcpauth.New(conf)
@@ -39,6 +39,17 @@ func openBackend(ctx context.Context, f *vaultFlags, p people, log *slog.Logger)
 		return c, nil, errors.Join(err, vault.Close())
 	}
 	return c, func() error { return errors.Join(c.Auth.Close(), vault.Close()) }, nil
+}
+
+// returnAdvice is for the operator whose vault makes no link without a return URL.
+func (f *vaultFlags) returnAdvice(p people) string {
+	switch {
+	case f.returnURL != "":
+		return "add what --return-url says to the vault's return_urls"
+	case p.onThisMachine:
+		return `add "http://127.0.0.1/*" to the vault's return_urls, so that browsers come back to mailchimp-mcp`
+	}
+	return "set binding: login at the vault, where people then sign in, or name with --return-url the page of an application that confirms connections (binding: confirm), which the vault's return_urls allow"
 }
 
 // newAccount returns the account of the API key.

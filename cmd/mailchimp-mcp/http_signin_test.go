@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 	"github.com/tokenvault/tokenvault/vault/secret"
@@ -106,6 +108,39 @@ func TestAnIssuerThatCannotBeAskedIsNoReasonToSignInAgain(t *testing.T) {
 		t.Errorf("status = %d, Retry-After = %q; want 503 and a time", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	s.log.await(t, "see that the issuer can be reached")
+}
+
+// TestTheOperatorIsToldWhereNoLinkCanBeMade has a vault that wants browsers to come back
+// to a program.
+func TestTheOperatorIsToldWhereNoLinkCanBeMade(t *testing.T) {
+	stack, token := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingConfirm}), access.GenerateToken()
+	issuer := vaulttest.NewIssuer(t, nil)
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"for many people", []string{"--issuer", issuer.URL}, "set binding: login at the vault, .* or name with --return-url"},
+		{"with a page that the vault does not know", []string{"--issuer", issuer.URL, "--return-url", "https://app.example.com/done"}, "add what --return-url says to the vault's return_urls"},
+		{"on this machine", []string{"--subject", "alice", "--bearer-token", "env:MCP_TOKEN"}, `add ..http://127.0.0.1/\*.. to the vault's return_urls`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p, endpoint := startHTTP(t, vaultEnv(stack, "MCP_TOKEN="+token.Reveal()), row.args...)
+			shown := token
+			if row.args[0] == "--issuer" {
+				shown = issuer.Token(map[string]any{"aud": endpoint, "sub": "alice"})
+			}
+			session := newPerson(t, stack, vaulttest.Ada).connect("2026-07-28", withToken(endpoint, shown))
+			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "get_account", Arguments: map[string]any{}})
+			if err != nil || !result.IsError {
+				t.Errorf("the call is answered with %v, %v; want an error for the model", result, err)
+			}
+			p.log.await(t, row.want)
+			if log := p.log.String(); strings.Contains(log, "OnThisMachine") || strings.Contains(log, "Connect.ReturnURL") {
+				t.Errorf("the log speaks of Go:\n%s", log)
+			}
+		})
+	}
 }
 
 func TestAnotherAudienceAndClaimWillDo(t *testing.T) {

@@ -26,6 +26,10 @@ type Config struct {
 	// OnThisMachine says that the person's browser runs on this machine. A vault with
 	// binding: confirm then gets its confirmation through a listener on loopback.
 	OnThisMachine bool
+	// ReturnAdvice is what the log tells operators to do where the vault makes no link
+	// without a return URL, in the words of their program: its flags or settings. Empty:
+	// what to set in this Config.
+	ReturnAdvice string
 	// StateKey seals what clients keep between two rounds of a call: 32 bytes at least,
 	// random, the same in all replicas. Nil: a key for the life of this Auth.
 	StateKey []byte

@@ -65,13 +65,28 @@ func TestModelsReadWhatAnErrorMeans(t *testing.T) {
 }
 
 func TestTheOperatorIsToldWhereNoLinkCanBeMade(t *testing.T) {
-	r := newRig(t, vaulttest.Config{Binding: vault.BindingConfirm}, mcpauth.Config{})
-	result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
-	wantError(t, result, err, "its operator has to change the configuration, and finds the reason in its log")
-	for _, want := range []string{"binding: login", "Connect.ReturnURL", "OnThisMachine"} {
-		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("the log does not name %s:\n%s", want, r.log)
-		}
+	for _, row := range []struct {
+		name, advice   string
+		want, unwanted []string
+	}{
+		{"to who writes the program", "", []string{"binding: login", "Connect.ReturnURL", "OnThisMachine"}, nil},
+		{"in the program's own words", "write --return-url", []string{"that it knows: write --return-url"}, []string{"ReturnURL", "OnThisMachine"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := newRig(t, vaulttest.Config{Binding: vault.BindingConfirm}, mcpauth.Config{ReturnAdvice: row.advice})
+			result, err := call(t, newerClient().dial(t, r.inMemory(), nil), "hello")
+			wantError(t, result, err, "its operator has to change the configuration, and finds the reason in its log")
+			for _, want := range row.want {
+				if !strings.Contains(r.log.String(), want) {
+					t.Errorf("the log does not have %q:\n%s", want, r.log)
+				}
+			}
+			for _, unwanted := range row.unwanted {
+				if strings.Contains(r.log.String(), unwanted) {
+					t.Errorf("the log has %q:\n%s", unwanted, r.log)
+				}
+			}
+		})
 	}
 }
 

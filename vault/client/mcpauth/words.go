@@ -1,6 +1,7 @@
 package mcpauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,12 +58,15 @@ func (a *Auth) noLink(ctx context.Context, tool string, err error) error {
 		a.log.ErrorContext(ctx, "mcpauth: no link for a person", slog.String("tool", tool), slog.Any("cause", err))
 		return a.operator()
 	case failed.Reason == "INVALID_RETURN_URL":
-		a.log.ErrorContext(ctx, "mcpauth: the vault makes no link without a return URL that it knows: use binding: login there, or set Connect.ReturnURL to the page of an application that confirms connections; where people use this server on their own machine, set OnThisMachine", slog.String("tool", tool), slog.Any("cause", err))
+		a.log.ErrorContext(ctx, "mcpauth: the vault makes no link without a return URL that it knows: "+cmp.Or(a.config.ReturnAdvice, returnAdvice), slog.String("tool", tool), slog.Any("cause", err))
 		return a.operator()
 	default:
 		return a.inWords(ctx, tool, failed)
 	}
 }
+
+// returnAdvice is for those who write the program.
+const returnAdvice = "use binding: login there, or set Connect.ReturnURL to the page of an application that confirms connections; where people use this server on their own machine, set OnThisMachine"
 
 // operator is for what only the operator can mend.
 func (a *Auth) operator() error {
