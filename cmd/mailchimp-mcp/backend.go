@@ -54,9 +54,13 @@ func (f *vaultFlags) returnAdvice(p people) string {
 
 // newAccount returns the account of the API key.
 func (f *vaultFlags) newAccount() (*marketing.Client, error) {
-	c, err := marketing.NewWithAPIKey(secret.New(f.apiKey), f.apiURL)
+	key := secret.New(f.apiKey)
+	if err := marketing.CheckAPIKey(key); err != nil {
+		return nil, fmt.Errorf("MAILCHIMP_API_KEY: %w", err)
+	}
+	c, err := marketing.NewWithAPIKey(key, f.apiURL)
 	if err != nil {
-		return nil, fmt.Errorf("MAILCHIMP_API_KEY, MAILCHIMP_API_URL: %w", err)
+		return nil, fmt.Errorf("MAILCHIMP_API_URL: %w", err)
 	}
 	return c, nil
 }

@@ -17,21 +17,40 @@ import (
 // the key sent to another host.
 var dataCenter = regexp.MustCompile(`^[a-z]+[0-9]+$`)
 
+// formOfBaseURL is what the API's base URL looks like.
+const formOfBaseURL = "https://us6.api.mailchimp.com/3.0"
+
+// CheckAPIKey refuses what can be no key of Mailchimp's.
+func CheckAPIKey(key secret.String) error {
+	_, err := dataCenterOf(key)
+	return err
+}
+
+func dataCenterOf(key secret.String) (string, error) {
+	at := strings.LastIndex(key.Reveal(), "-")
+	if at < 1 || !dataCenter.MatchString(key.Reveal()[at+1:]) {
+		return "", errors.New("this is no API key of Mailchimp's: they end in a dash and the data centre, such as -us6")
+	}
+	return key.Reveal()[at+1:], nil
+}
+
 // NewWithAPIKey returns a client with a key of Mailchimp's (0123456789abcdef-us6). It
 // sends the key to https://{dc}.api.mailchimp.com/3.0, where dc is what comes after the
 // key's last dash, and nowhere else. baseURL is another place, for tests: https, or http
-// on this machine; empty: none.
+// on this machine; empty: none. Errors call it MAILCHIMP_API_URL, where people set it.
 func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
-	at := strings.LastIndex(key.Reveal(), "-")
-	if at < 1 || !dataCenter.MatchString(key.Reveal()[at+1:]) {
-		return nil, errors.New("this is no API key of Mailchimp's: they end in a dash and the data centre, such as -us6")
+	dc, err := dataCenterOf(key)
+	if err != nil {
+		return nil, err
 	}
+	baseURLName := "MAILCHIMP_API_URL"
 	if baseURL == "" {
-		baseURL = "https://" + key.Reveal()[at+1:] + ".api.mailchimp.com/3.0"
+		baseURLName = ""
+		baseURL = "https://" + dc + ".api.mailchimp.com/3.0"
 	}
 	base, err := url.Parse(baseURL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, errors.New("the API's base URL is not of the form https://us6.api.mailchimp.com/3.0")
+		return nil, errors.New("the API's base URL is not of the form " + formOfBaseURL)
 	}
 	if base.Scheme != "https" && (base.Scheme != "http" || !loopback.IsHost(base.Hostname())) {
 		return nil, fmt.Errorf("the API's base URL begins with %s: a key goes out over https only, except to this machine", base.Scheme)
@@ -44,7 +63,7 @@ func NewWithAPIKey(key secret.String, baseURL string) (*Client, error) {
 	return New(Config{
 		HTTP:    &http.Client{Transport: &keyTransport{key: key, base: base, pool: pool}},
 		Limiter: NewLimiter(),
-		Secrets: []secret.String{key, basic(key)},
+		Secrets: []secret.String{key, basic(key)}, BaseURLName: baseURLName,
 	})
 }
 

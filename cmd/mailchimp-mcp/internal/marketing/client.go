@@ -31,7 +31,13 @@ type Config struct {
 	// Secrets are what no answer and no error may repeat, whatever Mailchimp sends. They
 	// are as headers have them. May be nil.
 	Secrets []secret.String
+	// BaseURLName is the setting that operators have for the API's base URL. Errors that
+	// may come from a wrong one name it. Empty: there is none.
+	BaseURLName string
 }
+
+// theBaseURL is what errors call the API's base URL.
+const theBaseURL = "the API's base URL"
 
 // Client calls the Marketing API for an account. It is safe for concurrent use.
 type Client struct {
@@ -39,6 +45,7 @@ type Client struct {
 	limiter *Limiter
 	account string
 	secrets []secret.String
+	baseURL string // what errors call it
 }
 
 // New returns a Client.
@@ -48,7 +55,11 @@ func New(c Config) (*Client, error) {
 	}
 	h := *c.HTTP
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{http: &h, limiter: c.Limiter, account: c.Account, secrets: c.Secrets}, nil
+	baseURL := theBaseURL
+	if c.BaseURLName != "" {
+		baseURL += " (" + c.BaseURLName + ")"
+	}
+	return &Client{http: &h, limiter: c.Limiter, account: c.Account, secrets: c.Secrets, baseURL: baseURL}, nil
 }
 
 // Request is one of the API's. The zero value asks for the API's root.
@@ -149,7 +160,7 @@ func (c *Client) try(ctx context.Context, r Request, body []byte) (map[string]an
 	if len(data) > maxBody {
 		return nil, fmt.Errorf("the answer of Mailchimp has more than %d MiB: ask for fewer items (count), or for fewer fields", maxBody>>20)
 	}
-	return decode(c.redact(data))
+	return c.decode(c.redact(data))
 }
 
 func newRequest(ctx context.Context, r Request, body []byte) (*http.Request, error) {
@@ -185,7 +196,7 @@ func callFailed(r Request, err error) error {
 
 func (c *Client) problem(r Request, resp *http.Response, body []byte) *Error {
 	e := parseProblem(resp.StatusCode, resp.Header.Get("Content-Type"), c.redact(body))
-	e.Method, e.Path, e.RetryAfter = r.Method, r.Path, retryAfter(resp.Header, time.Now())
+	e.Method, e.Path, e.RetryAfter, e.baseURL = r.Method, r.Path, retryAfter(resp.Header, time.Now()), c.baseURL
 	return e
 }
 
@@ -203,7 +214,7 @@ func (c *Client) redact(body []byte) []byte {
 }
 
 // decode reads an answer.
-func decode(data []byte) (map[string]any, error) {
+func (c *Client) decode(data []byte) (map[string]any, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
@@ -211,7 +222,7 @@ func decode(data []byte) (map[string]any, error) {
 	d.UseNumber()
 	var answer map[string]any
 	if err := d.Decode(&answer); err != nil {
-		return nil, errors.New("the answer of Mailchimp is no JSON object: see that the API's base URL is right, and what stands between")
+		return nil, fmt.Errorf("the answer of Mailchimp is no JSON object: see that %s is right, such as %s, and what stands between", c.baseURL, formOfBaseURL)
 	}
 	return answer, nil
 }

@@ -68,6 +68,58 @@ func TestAnAnswerHasToBeAnObject(t *testing.T) {
 	}
 }
 
+// TestAWrongBaseURLIsNotTakenForAnAccountThatLacksSomething covers what servers say that
+// are not the API.
+func TestAWrongBaseURLIsNotTakenForAnAccountThatLacksSomething(t *testing.T) {
+	const page, json = "text/html", "application/problem+json"
+	for _, row := range []struct {
+		name        string
+		path        []string
+		status      int
+		contentType string
+		elsewhere   bool
+	}{
+		{"no ping", []string{"ping"}, 404, json, true},
+		{"no ping, in HTML", []string{"ping"}, 404, page, true},
+		{"no root", nil, 404, json, true},
+		{"no lists, in HTML", []string{"lists"}, 404, page, true},
+		{"what cannot be asked for, in HTML", []string{"lists"}, 405, page, true},
+		{"plaintext where TLS is spoken", []string{"lists"}, 400, page, true},
+		{"a page in place of an answer", []string{"lists"}, 200, page, true},
+		{"no such list", []string{"lists", "a1"}, 404, json, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", row.contentType)
+				w.WriteHeader(row.status)
+				body := "<html>"
+				if row.contentType == json {
+					body = `{"title":"Resource Not Found"}`
+				}
+				_, _ = w.Write([]byte(body))
+			}))
+			defer server.Close()
+			c, err := marketing.NewWithAPIKey(secret.New(apiKey), server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var path marketing.Path
+			if len(row.path) > 0 {
+				path = pathOf(t, row.path...)
+			}
+			_, err = c.Get(t.Context(), path, nil)
+			if !row.elsewhere {
+				wantWords(t, err, "no such thing in this account")
+				return
+			}
+			wantWords(t, err, "base URL (MAILCHIMP_API_URL)", "https://us6.api.mailchimp.com/3.0")
+			if strings.Contains(err.Error(), "no such thing") {
+				t.Errorf("got %q, want nothing about the account", err)
+			}
+		})
+	}
+}
+
 func TestAnEmptyAnswerIsOne(t *testing.T) {
 	c, _ := play(t, reply{status: 204})
 	if got, err := c.Do(t.Context(), marketing.Request{Method: http.MethodDelete, Path: pathOf(t, "lists")}); got != nil || err != nil {

@@ -53,6 +53,9 @@ func (p Path) Parts() []string {
 	return strings.Split(p.text, "/")
 }
 
+// isEverybodys reports whether every account has what is there.
+func (p Path) isEverybodys() bool { return p.text == "" || p.text == "ping" }
+
 // url returns the path below the API's base URL, without a host.
 func (p Path) url(query url.Values) *url.URL {
 	return &url.URL{Path: "/" + p.text, RawQuery: query.Encode()}

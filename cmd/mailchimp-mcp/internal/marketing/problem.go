@@ -33,6 +33,7 @@ type Error struct {
 
 	isProblem bool // the body was JSON
 	refused   bool
+	baseURL   string // what the API's base URL is called
 }
 
 // FieldError says what is wrong with a field.
@@ -83,6 +84,8 @@ func (e *Error) advice() string {
 		return "the account has moved: connect it anew, or use the API key that it has now"
 	case e.Status == http.StatusForbidden:
 		return "the person's role in this Mailchimp account may lack the right to do this; an owner or admin of the account can give it"
+	case e.isElsewhere():
+		return e.baseURL + " may be wrong, since this is no answer of Mailchimp's API: it is of the form " + formOfBaseURL + ", without more after the 3.0"
 	case e.Status == http.StatusNotFound:
 		return "there is no such thing in this account"
 	case e.Status == http.StatusBadRequest && e.Title == "Member In Compliance State":
@@ -94,12 +97,27 @@ func (e *Error) advice() string {
 	case e.Status >= 500 && e.Status != statusCompliance:
 		return "Mailchimp has a fault at the moment: " + e.later()
 	case e.Status == http.StatusSwitchingProtocols:
-		return "it wants another protocol, for which nobody has asked: check the API's base URL, and what stands between"
+		return "it wants another protocol, for which nobody has asked: check " + e.baseURL + ", and what stands between"
 	case e.Status >= 300 && e.Status < 400:
-		return "it sends requests elsewhere, which is not followed with credentials: check the API's base URL"
+		return "it sends requests elsewhere, which is not followed with credentials: check " + e.baseURL
 	}
 	return ""
 }
+
+// isElsewhere reports whether the API does not seem to be there at all: what every account
+// has is not found, or what says so is no JSON.
+func (e *Error) isElsewhere() bool {
+	switch e.Status {
+	case http.StatusNotFound:
+		return !e.isProblem || e.Path.isEverybodys()
+	case http.StatusBadRequest, http.StatusMethodNotAllowed:
+		return !e.isProblem
+	}
+	return false
+}
+
+// IsMissing reports whether Mailchimp has said that what was asked for is not there.
+func (e *Error) IsMissing() bool { return e.Status == http.StatusNotFound && !e.isElsewhere() }
 
 func (e *Error) later() string {
 	if e.RetryAfter > 0 {
@@ -120,7 +138,7 @@ const (
 
 // parseProblem makes an Error of an answer (application/problem+json).
 func parseProblem(status int, contentType string, body []byte) *Error {
-	e := &Error{Status: status}
+	e := &Error{Status: status, baseURL: theBaseURL}
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil || kind != "application/problem+json" && kind != "application/json" {
 		return e

@@ -14,6 +14,7 @@ const problemJSON = "application/problem+json; charset=utf-8"
 func TestAnErrorIsInWords(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method      string
+		path        []string
 		status      int
 		contentType string
 		body        string
@@ -21,7 +22,7 @@ func TestAnErrorIsInWords(t *testing.T) {
 		want        []string
 	}{
 		"title and detail": {
-			status: 404, contentType: problemJSON, body: `{"type":"x","title":"Resource Not Found","status":404,"detail":"The requested resource could not be found.","instance":"1"}`,
+			path: []string{"lists", "a1"}, status: 404, contentType: problemJSON, body: `{"type":"x","title":"Resource Not Found","status":404,"detail":"The requested resource could not be found.","instance":"1"}`,
 			want: []string{"404", "Resource Not Found", "could not be found", "no such thing"},
 		},
 		"fields": {
@@ -43,7 +44,7 @@ func TestAnErrorIsInWords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := parseProblem(tt.status, tt.contentType, []byte(tt.body))
-			e.Method, e.RetryAfter = tt.method, tt.retryAfter
+			e.Method, e.RetryAfter, e.Path.text = tt.method, tt.retryAfter, strings.Join(tt.path, "/")
 			if tt.method == "" {
 				e.Method = http.MethodGet
 			}

@@ -28,7 +28,7 @@ func explain(err error) error {
 		return err
 	}
 	e, ok := errors.AsType[*marketing.Error](err)
-	if !ok || e.Status != http.StatusNotFound {
+	if !ok || !e.IsMissing() {
 		return err
 	}
 	if hint := whereToLook(e.Path.Parts()); hint != "" {
