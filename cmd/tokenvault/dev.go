@@ -23,6 +23,9 @@ import (
 	"github.com/tokenvault/tokenvault/vault/server"
 )
 
+// usualSandbox is where dev has the made-up providers.
+const usualSandbox = "127.0.0.1:8090"
+
 func newDev() *cobra.Command {
 	d := development{}
 	var logging cli.LogFlags
@@ -36,7 +39,9 @@ configuration and data are made in a folder of their own, and are still there af
 a restart. Nothing real is touched.
 
 The made-up Mailchimp has audiences and campaigns to read and to change, which begin
-anew with every start. It takes the API key ` + sandbox.DefaultAPIKey() + ` too.
+anew with every start. It takes an API key, too, so that this uses it without the vault:
+  ` + tryMailchimp("http://"+usualSandbox+"/mailchimp") + `
+where ` + usualSandbox + ` is the address of --sandbox.
 
 Whoever has a link can use it. With --binding login, people sign in before they give
 their consent, at the made-up standard provider; it has no passwords, and whoever comes
@@ -73,7 +78,7 @@ them a short life with --token-lifetime.`,
 	cmd.Flags().StringVar(&d.dir, "dir", ".tokenvault", "the `folder` for keys, configuration and data")
 	cmd.Flags().StringVar(&d.grpc, "grpc", "127.0.0.1:9090", "the vault's gRPC `address`")
 	cmd.Flags().StringVar(&d.http, "http", "127.0.0.1:8080", "the vault's `address` for browsers")
-	cmd.Flags().StringVar(&d.sandbox, "sandbox", "127.0.0.1:8090", "the made-up provider's `address`")
+	cmd.Flags().StringVar(&d.sandbox, "sandbox", usualSandbox, "the made-up provider's `address`")
 	cmd.Flags().StringVar((*string)(&d.binding), "binding", string(vault.BindingLink), "how the vault knows who comes back: confirm, login or link")
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the made-up provider; may be given several times")
 	cmd.Flags().DurationVar(&d.tokenLifetime, "token-lifetime", time.Hour, "how long acme's access tokens live, in whole seconds")

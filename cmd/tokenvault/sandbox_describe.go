@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -35,7 +36,8 @@ type playedProvider struct {
 	Params     map[string]string `json:"params,omitempty"` // values for its variables
 	APIKey     string            `json:"apiKey,omitempty"` // one that its API takes
 
-	more []string // further lines of its configuration
+	more  []string // further lines of its configuration
+	tryIt string   // a command that uses it
 }
 
 func (p playedProvider) hasClients() bool { return p.ClientAuth != "" }
@@ -64,12 +66,19 @@ func builtIn(base, clientAuth string) []playedProvider {
 		return all // Mailchimp has no public clients
 	}
 	return append(all, playedProvider{
-		Name: "mailchimp", ClientAuth: clientAuth, APIKey: sandbox.DefaultAPIKey(),
+		Name: "mailchimp", ClientAuth: clientAuth, APIKey: sandbox.DefaultAPIKey(), tryIt: tryMailchimp(mailchimp),
 		Endpoints: []playedEndpoint{
 			{"authorize_url", mailchimp + "/oauth2/authorize"}, {"token_url", mailchimp + "/oauth2/token"},
 			{"after_connect.url", mailchimp + "/oauth2/metadata"}, {"api_base_url", mailchimp + "/{dc}/3.0"},
 		},
 	})
+}
+
+// tryMailchimp is how mailchimp-mcp uses the made-up Mailchimp at a base without a vault.
+func tryMailchimp(base string) string {
+	key := sandbox.DefaultAPIKey()
+	dataCenter := key[strings.LastIndex(key, "-")+1:]
+	return fmt.Sprintf("MAILCHIMP_API_KEY=%s MAILCHIMP_API_URL=%s/%s/3.0 %s", key, base, dataCenter, cmp.Or(mcpProgram(), "mailchimp-mcp"))
 }
 
 // checkPlayable refuses names that the sandbox cannot play.
@@ -160,6 +169,9 @@ func (d sandboxDescription) print(w io.Writer) error {
 		}
 		if p.APIKey != "" {
 			line("an API key", p.APIKey)
+		}
+		if p.tryIt != "" {
+			line("over MCP", p.tryIt)
 		}
 		for _, name := range slices.Sorted(maps.Keys(p.Params)) {
 			line("--param", name+"="+p.Params[name])
