@@ -91,7 +91,7 @@ secrets are references, env:NAME or file:PATH.
     - name: mailchimp-mcp
       token_sha256: 2bb8...                 # tokenvault token generate; or a list of several, to rotate them
       tenant: default                       # callers of one tenant see the same connections
-      rpcs: [GetCredentials, Connect]       # names or globs; "*" is everything
+      rpcs: [GetCredentials, Connect, ConfirmConnection, RefreshConnection, WatchConnections]  # names or globs; "*" is everything
       providers: [mailchimp]
       subjects: ["*"]
     - name: crm                             # one that shows a client certificate, or a JWT; any one will do

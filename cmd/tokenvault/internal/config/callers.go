@@ -12,6 +12,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/loopback"
+	"github.com/tokenvault/tokenvault/vault/provider"
 )
 
 // access reads who may call, and what.
@@ -85,12 +86,38 @@ func (r *reader) callers(all []fileCaller, providers map[string]fileProvider) []
 		r.globs(append(path, "rpcs"), c.RPCs, r.src.RPCs)
 		r.globs(append(path, "providers"), c.Providers, slices.Sorted(maps.Keys(providers)))
 		r.subjects(append(path, "subjects"), c.Subjects)
-		if c.RequireSubjectToken && !slices.ContainsFunc(c.RPCs, func(glob string) bool { return access.Matches(glob, "GetCredentials") }) {
+		if c.RequireSubjectToken && !mayCall(rule, "GetCredentials") {
 			r.warn(append(path, "require_subject_token"), "means nothing without GetCredentials among rpcs")
 		}
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+// confirming warns of callers that may begin what nobody may end: with binding: confirm, a
+// flow ends with ConfirmConnection, by whichever caller of the tenant.
+func (r *reader) confirming(c *Config) {
+	if c.Binding != vault.BindingConfirm {
+		return
+	}
+	confirmed := map[string]bool{} // tenants
+	for _, rule := range c.Access.Rules {
+		if mayCall(rule, "ConfirmConnection") {
+			confirmed[rule.Tenant] = true
+		}
+	}
+	for i, rule := range c.Access.Rules {
+		connects := mayCall(rule, "Connect") && slices.ContainsFunc(c.Providers, func(p provider.Config) bool {
+			return hasLinks(p) && slices.ContainsFunc(rule.Providers, func(glob string) bool { return access.Matches(glob, p.Name) })
+		})
+		if connects && !confirmed[rule.Tenant] {
+			r.warn([]string{"callers", strconv.Itoa(i), "rpcs"}, "Connect leads nowhere without ConfirmConnection, with which accounts are connected where binding is confirm: add it here, or to another caller of tenant %s", rule.Tenant)
+		}
+	}
+}
+
+func mayCall(rule access.Rule, rpc string) bool {
+	return slices.ContainsFunc(rule.RPCs, func(glob string) bool { return access.Matches(glob, rpc) })
 }
 
 // credentials reads what a caller shows. seen has what others show.

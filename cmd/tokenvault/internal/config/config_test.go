@@ -447,6 +447,46 @@ func TestARuleThatMeansNothingIsWarnedOf(t *testing.T) {
 	}
 }
 
+func TestACallerThatBeginsWhatNobodyMayEndIsWarnedOf(t *testing.T) {
+	const another = `  - name: app
+    token_sha256: 1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    tenant: %s
+    rpcs: [ConfirmConnection]
+    providers: ["*"]
+    subjects: ["*"]
+`
+	src := source()
+	src.RPCs = append(src.RPCs, "ConfirmConnection")
+	for _, row := range []struct {
+		name, binding, rpcs, more string
+		warned                    bool
+	}{
+		{"nobody confirms", "confirm", "[Connect, GetCredentials]", "", true},
+		{"it confirms itself", "confirm", "[Connect, Confirm*]", "", false},
+		{"another of its tenant confirms", "confirm", "[Connect]", fmt.Sprintf(another, "default"), false},
+		{"another of a foreign tenant confirms", "confirm", "[Connect]", fmt.Sprintf(another, "foreign"), true},
+		{"it does not connect", "confirm", "[GetCredentials]", "", false},
+		{"nobody has to confirm", "link", "[Connect]", "", false},
+		{"nobody comes back with a code", "confirm", "[Connect]", "", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			good := good
+			if row.name == "nobody comes back with a code" {
+				good = strings.Replace(good, "env:SECRET", "env:SECRET\n    grants: [client_credentials]", 1)
+			}
+			text := strings.NewReplacer("binding: link", "binding: "+row.binding, "rpcs: [Get*]", "rpcs: "+row.rpcs).Replace(good) + row.more
+			c, err := config.Parse("/etc/vault/tokenvault.yaml", []byte(text), src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			warned := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], ":16: callers.0.rpcs: Connect leads nowhere without ConfirmConnection")
+			if warned != row.warned || !warned && len(c.Warnings) > 0 {
+				t.Errorf("warnings = %q; want one about rpcs: %v", c.Warnings, row.warned)
+			}
+		})
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("providers: {a: {after_connect: {capture: {x: {pattern: \"[\"}}}}}"))

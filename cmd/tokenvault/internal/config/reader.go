@@ -82,6 +82,7 @@ func (r *reader) read(f file) *Config {
 	c.Brand, c.Portal = r.brand(f.Portal), r.portal(f.Portal, c)
 	c.Access = r.access(f)
 	r.tenants(c)
+	r.confirming(c)
 	return c
 }
 
@@ -181,12 +182,14 @@ func (r *reader) returnURLs(c *Config) {
 			r.fail(append(path, strconv.Itoa(i)), "%v", err)
 		}
 	}
-	hasLinks := slices.ContainsFunc(c.Providers, func(p provider.Config) bool {
-		return p.ClientID != "" && slices.Contains(p.Definition.GrantTypes(), string(provider.GrantAuthorizationCode))
-	})
-	if c.Binding == vault.BindingConfirm && len(c.ReturnURLs) == 0 && hasLinks {
+	if c.Binding == vault.BindingConfirm && len(c.ReturnURLs) == 0 && slices.ContainsFunc(c.Providers, hasLinks) {
 		r.fail(path, "is missing: with binding: confirm, people come back to a page of your application; list it, such as \"https://app.example.com/connected\", or \"http://127.0.0.1/*\" for `tokenvault connect --wait`")
 	}
+}
+
+// hasLinks reports whether people come back from a provider with a code.
+func hasLinks(p provider.Config) bool {
+	return p.ClientID != "" && slices.Contains(p.Definition.GrantTypes(), string(provider.GrantAuthorizationCode))
 }
 
 // deviceGrants warns of flows that end at the provider alone, so that no binding holds.
