@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 
@@ -45,14 +46,14 @@ func serveStdio(ctx context.Context, server *mcp.Server) error {
 	go func() { closed <- session.Wait() }()
 	select {
 	case err := <-closed:
-		return err
+		return in.unlessLeft(ctx, err)
 	case <-ctx.Done():
 		go func() { _ = session.Close() }() // waits for calls under way, and may wait for input
 	case <-in.ended:
 	}
 	select {
 	case err := <-closed:
-		return err
+		return in.unlessLeft(ctx, err)
 	case <-time.After(stdioPatience):
 		return nil // the process ends, and with it what is still under way
 	}
@@ -71,6 +72,19 @@ func (r *endingReader) Read(b []byte) (int, error) {
 		close(r.ended)
 	}
 	return n, err
+}
+
+// codeClosing is the SDK's for what cannot be sent any more (jsonrpc2.ErrServerClosing).
+const codeClosing = -32004
+
+// unlessLeft returns an error, unless there is one because the client has left or ctx has
+// ended: calls that waited have nobody to answer then.
+func (r *endingReader) unlessLeft(ctx context.Context, err error) error {
+	closing, ok := errors.AsType[*jsonrpc.Error](err)
+	if ok && closing.Code == codeClosing && (isClosed(r.ended) || ctx.Err() != nil) {
+		return nil
+	}
+	return err
 }
 
 // Close implements io.Closer. A read of standard input cannot be ended.

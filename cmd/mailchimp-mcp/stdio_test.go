@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"syscall"
@@ -183,9 +184,39 @@ func TestAnAPIKeyWillDoWithoutAVault(t *testing.T) {
 }
 
 // TestOverStdioItEndsThoughACallWaits guards people who close their MCP client in place of
-// opening the link.
+// opening the link. That is no error, however the client goes.
 func TestOverStdioItEndsThoughACallWaits(t *testing.T) {
-	p := command(t, vaultEnv(vaulttest.New(t, vaulttest.Config{}), "TOKENVAULT_SUBJECT=alice"))
+	for _, row := range []struct {
+		name  string
+		leave func(p *process, input io.Closer) error
+	}{
+		{"the client closes its end", func(_ *process, input io.Closer) error { return input.Close() }},
+		{"the client ends the server", func(p *process, _ io.Closer) error { return p.Process.Signal(syscall.SIGTERM) }},
+		{"the client does both", func(p *process, input io.Closer) error {
+			return errors.Join(input.Close(), p.Process.Signal(syscall.SIGTERM))
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p, input, called := waitingCall(t)
+			if err := row.leave(p, input); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.awaitEnd(); err != nil {
+				t.Errorf("the process ends with %v:\n%s", err, p.log)
+			}
+			<-called
+			if log := p.log.String(); strings.Contains(log, "Error:") || strings.Contains(log, "closing") {
+				t.Errorf("it takes that for an error:\n%s", log)
+			}
+		})
+	}
+}
+
+// waitingCall starts a process in which a call waits for a person. The call ends with the
+// process.
+func waitingCall(t *testing.T) (p *process, input io.WriteCloser, called <-chan struct{}) {
+	t.Helper()
+	p = command(t, vaultEnv(vaulttest.New(t, vaulttest.Config{}), "TOKENVAULT_SUBJECT=alice"))
 	input, err := p.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -203,20 +234,14 @@ func TestOverStdioItEndsThoughACallWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	called := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(called)
+		defer close(ended)
 		_, _ = session.CallTool(t.Context(), &mcp.CallToolParams{Name: "get_account"}) // fails, since the server ends
 	}()
 	<-calls.written
 	<-calls.written // the one that waits
-	if err := input.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.awaitEnd(); err != nil {
-		t.Errorf("the process ends with %v:\n%s", err, p.log)
-	}
-	<-called
+	return p, input, ended
 }
 
 // callsIn tells of the calls that a client writes.
