@@ -24,8 +24,13 @@ func BadFlag(cmd *cobra.Command, err error) error {
 			return fmt.Errorf("%w: did you mean --%s? See `%s --help`", err, strings.Join(near, " or --"), cmd.CommandPath())
 		}
 	}
-	if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok && value.GetFlag().Value.Type() == "duration" {
-		return badDuration(cmd, value)
+	if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		switch value.GetFlag().Value.Type() {
+		case "duration":
+			return badDuration(cmd, value)
+		case "bool":
+			return fmt.Errorf("--%s %q is neither true nor false: write --%[1]s alone, or --%[1]s=false", value.GetFlag().Name, value.GetValue())
+		}
 	}
 	return fmt.Errorf("%w: see `%s --help`", err, cmd.CommandPath())
 }
