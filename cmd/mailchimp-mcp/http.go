@@ -73,6 +73,7 @@ func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
 	log.Info("serving", slog.String("http", lis.Addr().String()), slog.String("mcp", origin+mcpPath), slog.Bool("tls", keeper != nil))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, web, lis, stop, log) })
+	group.Go(func() error { who.checkIssuer(ctx, log); return nil })
 	if keeper != nil {
 		group.Go(func() error { return keeper.Run(ctx) })
 	}

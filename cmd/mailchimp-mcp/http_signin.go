@@ -29,6 +29,8 @@ type signIn struct {
 	subject mcpauth.Subject
 	// one says that there is a single person.
 	one bool
+	// issuer makes the tokens of many. Its zero value: there is none.
+	issuer access.Issuer
 }
 
 // newSignIn returns how people show who they are. resource is the URL of this server's
@@ -48,14 +50,23 @@ func (f *httpFlags) newSignIn(v *vaultFlags, resource string, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := access.NewVerifier(access.VerifierConfig{
-		Issuer:   access.Issuer{URL: f.issuer, KeysURL: f.issuerKeys, RootCAs: roots},
-		Audience: cmp.Or(f.audience, resource), Claim: f.claim,
-	})
+	issuer := access.Issuer{URL: f.issuer, KeysURL: f.issuerKeys, RootCAs: roots}
+	verifier, err := access.NewVerifier(access.VerifierConfig{Issuer: issuer, Audience: cmp.Or(f.audience, resource), Claim: f.claim})
 	if err != nil {
 		return nil, err
 	}
-	return &signIn{verify: verifyPeople(verifier, log), subject: mcpauth.FromToken}, nil
+	return &signIn{verify: verifyPeople(verifier, log), subject: mcpauth.FromToken, issuer: issuer}, nil
+}
+
+// checkIssuer warns where the issuer cannot be asked for its keys, long before the first
+// person comes. It may be there then, so that this ends nothing.
+func (s *signIn) checkIssuer(ctx context.Context, log *slog.Logger) {
+	if s.issuer.URL == "" {
+		return
+	}
+	if err := access.CheckIssuer(ctx, s.issuer); err != nil && ctx.Err() == nil {
+		log.WarnContext(ctx, "nobody can sign in at the moment, since the issuer cannot be asked for its keys: see that --issuer (and --issuer-keys, --issuer-ca) is right and can be reached from here", slog.Any("cause", err))
+	}
 }
 
 func (f *httpFlags) issuerRoots() (*x509.CertPool, error) {

@@ -143,6 +143,24 @@ func TestTheOperatorIsToldWhereNoLinkCanBeMade(t *testing.T) {
 	}
 }
 
+func TestAnIssuerThatCannotBeAskedIsWarnedOfAtOnce(t *testing.T) {
+	stack, issuer := vaulttest.New(t, vaulttest.Config{}), vaulttest.NewIssuer(t, nil)
+	issuer.Answer(http.StatusServiceUnavailable)
+	p, endpoint := startHTTP(t, vaultEnv(stack), "--issuer", issuer.URL)
+	p.log.await(t, "level=WARN msg=.nobody can sign in at the moment.*see that --issuer .*"+issuer.URL)
+	issuer.Answer(0)
+	token := issuer.Token(map[string]any{"aud": endpoint, "sub": "alice"})
+	if resp := post(t, endpoint, token, initialize); resp.StatusCode != http.StatusOK {
+		t.Errorf("when the issuer is there, a token of its is answered with %d, want 200", resp.StatusCode)
+	}
+}
+
+func TestTheLogSaysWhichAudienceIsWanted(t *testing.T) {
+	s := newSite(t)
+	post(t, s.endpoint, s.issuer.Token(map[string]any{"aud": "https://other.example.com/mcp", "sub": "alice"}), initialize)
+	s.log.await(t, `access token refused.*other.example.com/mcp.*wanted is .*`+s.endpoint)
+}
+
 func TestAnotherAudienceAndClaimWillDo(t *testing.T) {
 	s := newSite(t, "--audience", "mailchimp-tools", "--subject-claim", "email")
 	alice := newPerson(t, s.stack, vaulttest.Ada)

@@ -40,6 +40,13 @@ func hostOf(address string) string {
 	return u.Host
 }
 
+// CheckIssuer asks an issuer for its keys once, as those do who verify its tokens, and
+// returns why it cannot be asked. The error is short enough for a log.
+func CheckIssuer(ctx context.Context, i Issuer) error {
+	_, err := newKeySet(i, time.Now).fetch(ctx)
+	return err
+}
+
 // fetch asks the issuer for its keys. Its error is short enough for a log.
 func (s *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	keys, err := s.fetchKeys(ctx)

@@ -88,3 +88,14 @@ func TestWhatAnIssuerSaysDoesNotFillTheLog(t *testing.T) {
 		t.Errorf("an error of %d bytes: %.200v", len(err.Error()), err)
 	}
 }
+
+func TestAnIssuerCanBeCheckedBeforeThereAreTokens(t *testing.T) {
+	issuer := vaulttest.NewIssuer(t, nil)
+	if err := access.CheckIssuer(t.Context(), access.Issuer{URL: issuer.URL}); err != nil {
+		t.Errorf("an issuer that answers: %v", err)
+	}
+	issuer.Answer(http.StatusServiceUnavailable)
+	if err := access.CheckIssuer(t.Context(), access.Issuer{URL: issuer.URL}); err == nil || !strings.Contains(err.Error(), issuer.URL) {
+		t.Errorf("an issuer that does not: %v, want an error that names it", err)
+	}
+}

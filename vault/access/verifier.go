@@ -84,7 +84,7 @@ func (v *Verifier) Verify(ctx context.Context, token secret.String) (*User, erro
 		return nil, err
 	}
 	if verified.Issuer != v.issuer || !slices.Contains(verified.Audience, v.audience) {
-		return nil, fmt.Errorf("%w: it is of issuer %q for audience %q", ErrSubjectToken, verified.Issuer, verified.Audience)
+		return nil, fmt.Errorf("%w: it is of issuer %q for audience %q; wanted is one of issuer %q for audience %q", ErrSubjectToken, verified.Issuer, verified.Audience, v.issuer, v.audience)
 	}
 	subject, err := verified.claims.Subject(v.claim)
 	if err != nil {
