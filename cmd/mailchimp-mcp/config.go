@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,16 +16,25 @@ import (
 // keyPlace is where people write their API key, which is not printed.
 const keyPlace = "YOUR-API-KEY"
 
-const configHelp = `Prints what an MCP client needs to run this server for one person, in the form that most
-clients read (mcpServers), made of the flags and the environment that it is called with:
+const configHelp = `Prints what an MCP client needs to run this server for one person, made of the flags and
+the environment that it is called with:
 
   mailchimp-mcp config --vault 127.0.0.1:9090 --token-file .tokenvault/caller.token --subject alice
 
-There is no secret in it: the caller token stays in its file.`
+There is no secret in it: the caller token stays in its file.
+
+Most clients read mcpServers, to which "mailchimp" is to be added in the client's file:
+
+  Claude Desktop   claude_desktop_config.json, in ~/Library/Application Support/Claude (macOS)
+                   or %APPDATA%\Claude (Windows)
+  Cursor           ~/.cursor/mcp.json, or .cursor/mcp.json in a project
+  Claude Code      .mcp.json in a project; or run what --client claude-code prints
+  VS Code          .vscode/mcp.json in a workspace, which --client vscode is for`
 
 func newConfig() *cobra.Command {
 	var vault vaultFlags
 	var allowWrites bool
+	var client string
 	cmd := &cobra.Command{
 		Use:                   "config [FLAGS]",
 		DisableFlagsInUseLine: true,
@@ -34,17 +42,20 @@ func newConfig() *cobra.Command {
 		Long:                  configHelp,
 		Args:                  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkClient(client); err != nil {
+				return err
+			}
 			for _, leftOut := range vault.choose(false) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", leftOut)
 			}
-			entry, err := clientEntry(cmd.Context(), &vault, allowWrites)
+			e, err := clientEntry(cmd.Context(), &vault, allowWrites)
 			if err != nil {
 				return err
 			}
-			out := json.NewEncoder(cmd.OutOrStdout())
-			out.SetEscapeHTML(false)
-			out.SetIndent("", "  ")
-			if err := out.Encode(map[string]any{"mcpServers": map[string]any{"mailchimp": entry}}); err != nil {
+			if client == clientVSCode || client == clientClaudeCode {
+				e.Type = "stdio"
+			}
+			if err := writeEntry(cmd.OutOrStdout(), client, e); err != nil {
 				return err
 			}
 			if vault.usesKey() {
@@ -54,13 +65,15 @@ func newConfig() *cobra.Command {
 		},
 	}
 	general := pflag.NewFlagSet("general", pflag.ContinueOnError)
+	general.StringVar(&client, "client", "", "the MCP client, by `name`: claude-desktop, cursor, claude-code or vscode\n(default: the form that most clients read, mcpServers)")
 	general.BoolVar(&allowWrites, "allow-writes", false, "offer tools that change something at Mailchimp, too")
-	groupFlags(cmd, []flagGroup{{"Tools", general}, {"Whose account, and where the vault is", vault.flags()}})
+	groupFlags(cmd, []flagGroup{{"Client and tools", general}, {"Whose account, and where the vault is", vault.flags()}})
 	return cmd
 }
 
 // entry is how MCP clients start a server over stdio.
 type entry struct {
+	Type    string            `json:"type,omitempty"` // for clients that ask for it
 	Command string            `json:"command"`
 	Args    []string          `json:"args"`
 	Env     map[string]string `json:"env"`
