@@ -29,46 +29,70 @@ Most clients read mcpServers, to which "mailchimp" is to be added in the client'
                    or %APPDATA%\Claude (Windows)
   Cursor           ~/.cursor/mcp.json, or .cursor/mcp.json in a project
   Claude Code      .mcp.json in a project; or run what --client claude-code prints
-  VS Code          .vscode/mcp.json in a workspace, which --client vscode is for`
+  VS Code          .vscode/mcp.json in a workspace, which --client vscode is for
+
+With --http and the other flags of a server over HTTP, it prints what clients need to reach
+that: Claude Code, and with --client, Cursor or VS Code.
+
+  mailchimp-mcp config --http 127.0.0.1:8091 --subject alice --bearer-token file:mcp.token`
 
 func newConfig() *cobra.Command {
-	var vault vaultFlags
-	var allowWrites bool
-	var client string
+	c := &configOptions{}
 	cmd := &cobra.Command{
 		Use:                   "config [FLAGS]",
 		DisableFlagsInUseLine: true,
 		Short:                 "Print what to configure an MCP client with",
 		Long:                  configHelp,
 		Args:                  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkClient(client); err != nil {
-				return err
-			}
-			for _, leftOut := range vault.choose(false) {
-				fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", leftOut)
-			}
-			e, err := clientEntry(cmd.Context(), &vault, allowWrites)
-			if err != nil {
-				return err
-			}
-			if client == clientVSCode || client == clientClaudeCode {
-				e.Type = "stdio"
-			}
-			if err := writeEntry(cmd.OutOrStdout(), client, e); err != nil {
-				return err
-			}
-			if vault.usesKey() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "Write the API key in place of "+keyPlace+": it is not printed.")
-			}
-			return nil
-		},
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return c.print(cmd) },
 	}
 	general := pflag.NewFlagSet("general", pflag.ContinueOnError)
-	general.StringVar(&client, "client", "", "the MCP client, by `name`: claude-desktop, cursor, claude-code or vscode\n(default: the form that most clients read, mcpServers)")
-	general.BoolVar(&allowWrites, "allow-writes", false, "offer tools that change something at Mailchimp, too")
-	groupFlags(cmd, []flagGroup{{"Client and tools", general}, {"Whose account, and where the vault is", vault.flags()}})
+	general.StringVar(&c.client, "client", "", "the MCP client, by `name`: claude-desktop, cursor, claude-code or vscode\n(default: the form that most clients read, mcpServers)")
+	general.BoolVar(&c.allowWrites, "allow-writes", false, "offer tools that change something at Mailchimp, too")
+	groupFlags(cmd, []flagGroup{
+		{"Client and tools", general},
+		{"Whose account, and where the vault is", c.vault.flags()},
+		{"Over HTTP", c.http.listenFlags()},
+		{"Over HTTP, who may use it", c.http.signInFlags()},
+	})
 	return cmd
+}
+
+// configOptions are those of the server that clients are to use, and which client it is.
+type configOptions struct {
+	vault       vaultFlags
+	http        httpFlags
+	allowWrites bool
+	client      string
+}
+
+func (c *configOptions) print(cmd *cobra.Command) error {
+	if err := checkClient(c.client); err != nil {
+		return err
+	}
+	for _, leftOut := range c.vault.choose(c.http.issuer != "") {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning:", leftOut)
+	}
+	if c.http.addr != "" {
+		return c.printRemote(cmd)
+	}
+	if err := c.http.checkUnused(); err != nil {
+		return err
+	}
+	e, err := clientEntry(cmd.Context(), &c.vault, c.allowWrites)
+	if err != nil {
+		return err
+	}
+	if c.client == clientVSCode || c.client == clientClaudeCode {
+		e.Type = "stdio"
+	}
+	if err := writeEntry(cmd.OutOrStdout(), c.client, e); err != nil {
+		return err
+	}
+	if c.vault.usesKey() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Write the API key in place of "+keyPlace+": it is not printed.")
+	}
+	return nil
 }
 
 // entry is how MCP clients start a server over stdio.

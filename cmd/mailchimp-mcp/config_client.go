@@ -9,14 +9,16 @@ import (
 
 // The MCP clients that config knows the form of. The empty name is most clients.
 const (
-	clientVSCode     = "vscode"
-	clientClaudeCode = "claude-code"
+	clientClaudeDesktop = "claude-desktop"
+	clientCursor        = "cursor"
+	clientClaudeCode    = "claude-code"
+	clientVSCode        = "vscode"
 )
 
 // checkClient refuses clients whose form is not known.
 func checkClient(name string) error {
 	switch name {
-	case "", "claude-desktop", "cursor", clientClaudeCode, clientVSCode:
+	case "", clientClaudeDesktop, clientCursor, clientClaudeCode, clientVSCode:
 		return nil
 	}
 	return fmt.Errorf("--client %q: write claude-desktop, cursor, claude-code or vscode, or leave it out for the form that most others read", name)

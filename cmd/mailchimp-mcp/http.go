@@ -47,7 +47,7 @@ func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { _ = lis.Close() }() // again, where it was served
-	origin := f.origin(lis.Addr())
+	origin := f.origin(lis.Addr().String())
 	who, err := f.newSignIn(&o.vault, origin+mcpPath, log)
 	if err != nil {
 		return err

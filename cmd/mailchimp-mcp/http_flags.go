@@ -136,7 +136,8 @@ func (f *httpFlags) checkWay() error {
 }
 
 // origin is where clients reach the server: scheme and host. Empty: nothing says so.
-func (f *httpFlags) origin(lis net.Addr) string {
+// listening is the address that it listens at.
+func (f *httpFlags) origin(listening string) string {
 	if f.publicURL != "" {
 		u, err := url.Parse(f.publicURL)
 		if err != nil {
@@ -148,7 +149,7 @@ func (f *httpFlags) origin(lis net.Addr) string {
 	if err != nil || !loopback.IsHost(host) {
 		return ""
 	}
-	_, port, err := net.SplitHostPort(lis.String()) // of --http 127.0.0.1:0, the one that was found
+	_, port, err := net.SplitHostPort(listening) // of --http 127.0.0.1:0, the one that was found
 	if err != nil {
 		return ""
 	}
