@@ -28,6 +28,9 @@ func (o *options) runStdio(cmd *cobra.Command, log *slog.Logger) error {
 		return err
 	}
 	config.AllowWrites = o.allowWrites
+	if config.Auth != nil { // calls that wait for the person end at once
+		defer context.AfterFunc(cmd.Context(), func() { _ = config.Auth.Close() })()
+	}
 	if isTerminal(os.Stdin) {
 		log.Info("waiting for an MCP client on standard input; `mailchimp-mcp config` prints what to configure one with")
 	}

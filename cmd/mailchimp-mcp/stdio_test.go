@@ -205,7 +205,7 @@ func TestOverStdioItEndsThoughACallWaits(t *testing.T) {
 				t.Errorf("the process ends with %v:\n%s", err, p.log)
 			}
 			<-called
-			if log := p.log.String(); strings.Contains(log, "Error:") || strings.Contains(log, "closing") {
+			if log := p.log.String(); strings.Contains(log, "Error:") || strings.Contains(log, "level=ERROR") {
 				t.Errorf("it takes that for an error:\n%s", log)
 			}
 		})
