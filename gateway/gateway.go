@@ -126,7 +126,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle("GET /openapi.json", http.HandlerFunc(serveOpenAPI))
 	g.portal.routes(mux)
 	mux.Handle("/", g.limited(g.checked(rest)))
-	return secured(g.located(g.calm(weighed(mux)))), nil
+	return secured(g.located(g.recoverPanics(weighed(mux)))), nil
 }
 
 // newREST returns grpc-gateway's mux with its doors shut: no header becomes

@@ -10,9 +10,9 @@ import (
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
-// calm stands before all else. A panic is answered like any other fault; net/http
+// recoverPanics stands before all else. A panic is answered like any other fault; net/http
 // would print its value, which may be anything of the request.
-func (g *gateway) calm(next http.Handler) http.Handler {
+func (g *gateway) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			value := recover()

@@ -21,7 +21,7 @@ func TestAPanicIsAnsweredAndTellsNothing(t *testing.T) {
 		var log bytes.Buffer
 		g := &gateway{log: slog.New(slog.NewTextHandler(&log, nil)), pages: p, marshaler: &runtime.JSONPb{}}
 		w := httptest.NewRecorder()
-		g.calm(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { panic("code " + r.URL.Query().Get("code")) })).
+		g.recoverPanics(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { panic("code " + r.URL.Query().Get("code")) })).
 			ServeHTTP(w, httptest.NewRequest(http.MethodGet, target+"?code="+canary, nil))
 		if w.Code != http.StatusInternalServerError || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || strings.Contains(w.Body.String(), canary) {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
@@ -39,6 +39,6 @@ func TestAnAbortedAnswerIsNotAFault(t *testing.T) {
 			t.Errorf("recovered %v, want what the handler has panicked with", value)
 		}
 	}()
-	g.calm(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).
+	g.recoverPanics(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).
 		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 }

@@ -33,7 +33,7 @@ func TestARefusalWaitsForNoBody(t *testing.T) {
 		ours, theirs := net.Pipe()
 		lis := oneConn{conns: make(chan net.Conn, 1)}
 		lis.conns <- ours
-		s := newHTTPServer(answers(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })), nil, slog.New(slog.DiscardHandler))
+		s := newHTTPServer(withAnswerTime(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })), nil, slog.New(slog.DiscardHandler))
 		go func() { _ = s.Serve(lis) }()
 		defer func() { close(lis.conns); _ = s.Close() }()
 		began := time.Now()

@@ -117,7 +117,7 @@ func isLoopbackURL(origin string) bool {
 func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *signIn, origin string, log *slog.Logger) http.Handler {
 	protocol := mcpauth.HTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
 		Logger: protocolLog(log), SessionTimeout: sessionTimeout, MaxRequestBodyBytes: maxBody, PropagateRequestCancellation: true,
-		DisableLocalhostProtection: true, // which knows no public URL: fromBrowsers does
+		DisableLocalhostProtection: true, // which knows no public URL: refuseForeignPages does
 	})
 	options := &auth.RequireBearerTokenOptions{Scopes: f.scopes, AllowMissingExpiration: who.one}
 	mux := http.NewServeMux()
@@ -126,9 +126,9 @@ func (f *httpFlags) handler(stopping context.Context, server *mcp.Server, who *s
 		f.handleMetadata(mux, origin+mcpPath)
 	}
 	known := auth.RequireBearerToken(who.verify, options)(boundRequests(keepConnections(readBodies(streams(stopping, protocol)))))
-	mux.Handle(mcpPath, fromBrowsers(origin, known))
+	mux.Handle(mcpPath, refuseForeignPages(origin, known))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	return answers(calm(log, mux))
+	return withAnswerTime(recoverPanics(log, mux))
 }
 
 func newHTTPServer(handler http.Handler, keeper *certs.Keeper, log *slog.Logger) *http.Server {

@@ -15,9 +15,9 @@ const (
 	restPatience = 5 * time.Second
 )
 
-// answers bounds how long each write takes. A bound for the whole answer, as
+// withAnswerTime bounds how long each write takes. A bound for the whole answer, as
 // http.Server has, would end streams.
-func answers(next http.Handler) http.Handler {
+func withAnswerTime(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &answer{ResponseWriter: w, control: http.NewResponseController(w), hadToken: r.Header.Get("Authorization") != ""}
 		w.Header().Set("X-Content-Type-Options", "nosniff")

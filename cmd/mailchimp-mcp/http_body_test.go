@@ -10,7 +10,7 @@ import (
 )
 
 func TestABodyIsRefusedBeforeItIsRead(t *testing.T) {
-	s := httptest.NewServer(answers(readBodies(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is passed on") }))))
+	s := httptest.NewServer(withAnswerTime(readBodies(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is passed on") }))))
 	defer s.Close()
 	resp := post(t, s.URL, secret.String{}, strings.Repeat("x", maxBody+1))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {

@@ -9,11 +9,11 @@ import (
 	"github.com/tokenvault/tokenvault/vault/loopback"
 )
 
-// fromBrowsers refuses what a page in a browser may send without its user's wish: pages
+// refuseForeignPages refuses what a page in a browser may send without its user's wish: pages
 // of other origins, and those whose host name was made to lead to this machine (DNS
 // rebinding). MCP asks for both. origin is where clients reach the server; empty: no page
 // may.
-func fromBrowsers(origin string, next http.Handler) http.Handler {
+func refuseForeignPages(origin string, next http.Handler) http.Handler {
 	public := ""
 	if u, err := url.Parse(origin); err == nil {
 		public = u.Hostname()

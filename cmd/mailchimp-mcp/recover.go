@@ -27,9 +27,9 @@ func recovering(log *slog.Logger) mcp.Middleware {
 	}
 }
 
-// calm is the same for what stands before MCP. net/http would print the panic's value,
+// recoverPanics is the same for what stands before MCP. net/http would print the panic's value,
 // which may be anything of the request.
-func calm(log *slog.Logger, next http.Handler) http.Handler {
+func recoverPanics(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			value := recover()

@@ -45,7 +45,7 @@ func TestAFaultEndsOneRequest(t *testing.T) {
 
 func TestAFaultBeforeMCPEndsOneRequest(t *testing.T) {
 	log := &output{}
-	s := httptest.NewServer(answers(calm(slog.New(slog.NewTextHandler(log, nil)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("tulips") }))))
+	s := httptest.NewServer(withAnswerTime(recoverPanics(slog.New(slog.NewTextHandler(log, nil)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("tulips") }))))
 	defer s.Close()
 	if resp := post(t, s.URL, secret.String{}, "{}"); resp.StatusCode != http.StatusInternalServerError {
 		t.Errorf("status = %d, want 500", resp.StatusCode)
