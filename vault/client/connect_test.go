@@ -175,14 +175,20 @@ func TestAFlowIsConfirmedAndThePortalIsReached(t *testing.T) {
 // comeBack has somebody consent, and returns where the browser comes back to.
 func comeBack(t *testing.T, r *rig, link, home string) *url.URL {
 	t.Helper()
-	browser := r.NewBrowser()
-	browser.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if strings.HasPrefix(req.URL.String(), home) {
+	return comeBackIn(t, r.NewBrowser(), link, home, vaulttest.Ada)
+}
+
+// comeBackIn is comeBack in a browser that may be used before and after.
+func comeBackIn(t *testing.T, browser *http.Client, link, home string, account int) *url.URL {
+	t.Helper()
+	stopping := *browser
+	stopping.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(req.URL.String(), home) && req.URL.Query().Has("status") {
 			return http.ErrUseLastResponse
 		}
 		return nil
 	}
-	page, err := sandbox.Person{Client: browser}.Approve(t.Context(), link, vaulttest.Ada)
+	page, err := sandbox.Person{Client: &stopping}.Approve(t.Context(), link, account)
 	if err != nil {
 		t.Fatal(err)
 	}

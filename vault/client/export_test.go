@@ -32,8 +32,11 @@ func (c *Client) AwaitWatch(ctx context.Context) error {
 	}
 }
 
-// URL is the return URL, with what nobody can guess.
-func (l *ReturnListener) URL() (string, error) { return l.returnURL() }
+// URL is where the listener is, without what nobody can guess.
+func (l *ReturnListener) URL() (string, error) {
+	host, err := l.listen()
+	return "http://" + host, err
+}
 
 // IsWatched reports whether the watch is up.
 func (c *Client) IsWatched() bool { return c.cache.isWatched() }

@@ -52,8 +52,14 @@ func connectedPage(c *tokenvaultv1.Connection) page {
 	return page{http.StatusOK, c.GetProvider() + " is connected", "It is connected for " + whom + ". " + goBack}
 }
 
+// notHere is for links that have ended, too.
 func notHere() page {
-	return page{http.StatusNotFound, "There is nothing here", "Open the link that you were given once more."}
+	return page{http.StatusNotFound, "There is nothing here", "If you have opened a link, it does not work any more. Ask the program that gave it to you for a new one."}
+}
+
+// otherBrowser is for those who come back without the cookie. Their link may be used up.
+func otherBrowser() page {
+	return page{http.StatusForbidden, "The link was opened in another browser", "Nothing was connected. Open the link that you were given in this browser, which has to take cookies. If it has been used, ask the program that gave it to you for a new one."}
 }
 
 const pageStyle = `

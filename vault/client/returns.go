@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -30,6 +29,7 @@ const (
 	writePatience   = confirmPatience + readPatience
 	goodbyePatience = 10 * time.Second
 	maxHeader       = 16 << 10 // bytes
+	maxBrowsers     = 64       // connections at a time
 )
 
 // loopbackReturnURLs is what the vault's return_urls need for programs on the person's
@@ -53,34 +53,32 @@ type Return struct {
 // a vault has binding: confirm, and the program runs on that person's machine: a
 // command, or an MCP server on stdio. It listens on 127.0.0.1 (RFC 8252, section 7.3),
 // so only a browser on the same machine reaches it, and confirms that its subject is
-// who has come back. The path is one that nobody can guess: other pages in that browser
-// cannot bring anything here. It serves any number of flows, and is safe for concurrent
-// use.
+// who has come back. It is safe for concurrent use.
+//
+// Its links are its own addresses. Who opens one on this machine is sent on to the vault,
+// with a cookie, and only a browser with the cookie of a flow can come back from that
+// flow. So a link is of no use on another machine, and nobody can have the person's
+// browser bring back what they have begun elsewhere. Each flow has addresses and a cookie
+// that nobody can guess. Links work until the vault's end, up to 64 at a time: with one
+// more, the oldest ends.
 //
 // Loopback is the same for all users of a machine. Where others use it too, one of them
-// who gets to see a link (in the command line of a browser, for one) can finish the flow
-// with an account of their own: the subject is then connected to that.
+// who gets to see a link while it works (in the command line of a browser, for one) can
+// open it, and finish the flow with an account of their own: the subject is then connected
+// to that.
 //
 // The vault's return_urls must have "http://127.0.0.1/*".
 type ReturnListener struct {
 	client  *Client
 	subject string
 	told    func(Return)
-	path    string
 
-	mu        sync.Mutex
-	server    *http.Server // nil: it does not listen yet
-	unhook    func() bool  // from the client's end
-	url       string
-	closed    bool
-	confirmed map[[sha256.Size]byte]*confirming // by the hash of the confirmation
-}
-
-// confirming is one confirmation. The lock is held while the vault is asked: a browser
-// that asks twice reads one answer.
-type confirming struct {
-	mu         sync.Mutex
-	connection *tokenvaultv1.Connection // nil: not confirmed yet
+	mu     sync.Mutex
+	server *http.Server // nil: it does not listen yet
+	unhook func() bool  // from the client's end
+	host   string       // 127.0.0.1 and the port
+	closed bool
+	flows  []*returnFlow // the oldest first
 }
 
 // ListenForReturn returns a listener for the browsers of a subject, who must be the
@@ -94,11 +92,12 @@ func (c *Client) ListenForReturn(subject string, told func(Return)) *ReturnListe
 	if told == nil {
 		told = func(Return) {}
 	}
-	return &ReturnListener{client: c, subject: subject, told: told, path: "/" + rand.Text(), confirmed: map[[sha256.Size]byte]*confirming{}}
+	return &ReturnListener{client: c, subject: subject, told: told}
 }
 
 // Connect is [Client.Connect] for the subject. Where the vault wants people to come back,
-// and no return URL says where to, they come back to this listener.
+// and no return URL says where to, they come back to this listener: the link is one of
+// its own then, for a browser on this machine.
 func (l *ReturnListener) Connect(ctx context.Context, provider string, o ConnectOptions) (*Link, error) {
 	resp, err := l.Begin(ctx, l.client.connectRequest(l.subject, provider, o))
 	if err != nil {
@@ -116,14 +115,23 @@ func (l *ReturnListener) Begin(ctx context.Context, req *tokenvaultv1.ConnectReq
 	if req.GetReturnUrl() != "" || infoOf(err).GetReason() != "INVALID_RETURN_URL" {
 		return resp, err
 	}
-	if req.ReturnUrl, err = l.returnURL(); err != nil {
+	host, err := l.listen()
+	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
+	f := newReturnFlow()
+	req.ReturnUrl = "http://" + host + f.back
 	resp, err = l.client.vault.Connect(ctx, req)
-	if infoOf(err).GetReason() == "INVALID_RETURN_URL" {
+	switch {
+	case infoOf(err).GetReason() == "INVALID_RETURN_URL":
 		return nil, reworded(err, fmt.Sprintf("this vault does not let people come back to a program on their machine: add %q to return_urls in its configuration, or name the page of an application that confirms", loopbackReturnURLs))
+	case err != nil:
+		return nil, err
 	}
-	return resp, err
+	f.connectURL, f.end = resp.GetConnectUrl(), resp.GetExpireTime().AsTime().Add(lastReturn)
+	l.remember(f)
+	resp.ConnectUrl = "http://" + host + f.start
+	return resp, nil
 }
 
 // reworded is a vault's error with another text.
@@ -133,22 +141,21 @@ func reworded(err error, text string) error {
 	return status.ErrorProto(st)
 }
 
-// returnURL listens, and returns where. Whoever knows it can confirm flows of the
-// subject: it is for the vault alone.
-func (l *ReturnListener) returnURL() (string, error) {
+// listen returns the host and port at which it listens from now on.
+func (l *ReturnListener) listen() (host string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed || l.client.ctx.Err() != nil:
 		return "", errors.New("client: the listener for browsers that come back is closed")
 	case l.server != nil:
-		return l.url, nil
+		return l.host, nil
 	}
 	lis, err := new(net.ListenConfig).Listen(l.client.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("client: listen for the browser to come back: %w", err)
 	}
-	l.url = "http://" + lis.Addr().String() + l.path
+	l.host = lis.Addr().String()
 	l.server = &http.Server{
 		Handler: http.HandlerFunc(l.takeIn), ErrorLog: noLog(),
 		ReadTimeout: readPatience, WriteTimeout: writePatience, MaxHeaderBytes: maxHeader,
@@ -156,8 +163,8 @@ func (l *ReturnListener) returnURL() (string, error) {
 	l.server.SetKeepAlivesEnabled(false) // a browser that has its answer holds up no Close
 	server := l.server
 	l.unhook = context.AfterFunc(l.client.ctx, func() { _ = server.Close() })
-	go func() { _ = server.Serve(lis) }() // until it is closed
-	return l.url, nil
+	go func() { _ = server.Serve(netutil.LimitListener(lis, maxBrowsers)) }() // until it is closed
+	return l.host, nil
 }
 
 // Close lets browsers that have come back read their answers, for 10 seconds at most,
@@ -179,24 +186,31 @@ func (l *ReturnListener) Close() error {
 	return nil
 }
 
-// takeIn takes a browser in.
+// takeIn takes a browser in. It has to name this listener: a page whose name leads to
+// 127.0.0.1 gets nothing.
 func (l *ReturnListener) takeIn(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet || subtle.ConstantTimeCompare([]byte(r.URL.Path), []byte(l.path)) != 1 {
+	f, isStart := l.find(r.URL.Path)
+	switch {
+	case f == nil || r.Method != http.MethodGet || r.Host != l.host:
 		notHere().write(w)
-		return
-	}
-	back, isNew := l.read(r.URL.Query())
-	pageOf(back).write(w)
-	if isNew {
-		l.told(back)
+	case isStart:
+		f.sendOn(w, r, l.client.now())
+	case !f.isOpenedBy(r):
+		otherBrowser().write(w)
+	default:
+		back, isNew := l.read(f, r.URL.Query())
+		pageOf(back).write(w)
+		if isNew {
+			l.told(back)
+		}
 	}
 }
 
 // read takes in what a browser brings. It is not new where the person has only loaded
 // the page once more.
-func (l *ReturnListener) read(q url.Values) (back Return, isNew bool) {
+func (l *ReturnListener) read(f *returnFlow, q url.Values) (back Return, isNew bool) {
 	if confirmation := q.Get("confirmation"); confirmation != "" {
-		connection, isNew, err := l.confirm(confirmation)
+		connection, isNew, err := l.confirm(f, confirmation)
 		return Return{Connection: connection, Err: err}, isNew
 	}
 	if q.Get("status") == "connected" {
@@ -234,28 +248,19 @@ func isReason(text string) bool {
 
 // confirm has the vault confirm. A confirmation works once, and the person may load the
 // page again: what was connected by it is remembered.
-func (l *ReturnListener) confirm(confirmation string) (connection *tokenvaultv1.Connection, isNew bool, err error) {
+func (l *ReturnListener) confirm(f *returnFlow, confirmation string) (connection *tokenvaultv1.Connection, isNew bool, err error) {
 	key := sha256.Sum256([]byte(confirmation))
-	l.mu.Lock()
-	c := l.confirmed[key]
-	if c == nil {
-		c = new(confirming)
-		l.confirmed[key] = c
-	}
-	l.mu.Unlock()
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.connection != nil {
-		return c.connection, false, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.connection != nil && f.confirmation == key {
+		return f.connection, false, nil
 	}
 	// The browser may leave: that changes nothing.
 	ctx, cancel := context.WithTimeout(l.client.ctx, confirmPatience)
 	defer cancel()
-	if c.connection, err = l.client.Confirm(ctx, confirmation, l.subject); err != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.confirmed, key)
+	connection, err = l.client.Confirm(ctx, confirmation, l.subject)
+	if err == nil {
+		f.connection, f.confirmation = connection, key
 	}
-	return c.connection, true, err
+	return connection, true, err
 }

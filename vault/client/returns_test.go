@@ -84,11 +84,17 @@ func wantPage(t *testing.T, page *http.Response, err error, code int, text strin
 // get asks for an address as a browser that is new there.
 func get(t *testing.T, method, at string) (*http.Response, error) {
 	t.Helper()
+	return load(t, http.DefaultClient, method, at)
+}
+
+// load asks for an address in a browser that has been somewhere.
+func load(t *testing.T, browser *http.Client, method, at string) (*http.Response, error) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, at, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return http.DefaultClient.Do(req)
+	return browser.Do(req)
 }
 
 func wantNotConnected(t *testing.T, r *rig, subject string) {
@@ -111,7 +117,7 @@ func TestWhoComesBackToThisMachineIsConnected(t *testing.T) {
 	}
 
 	// The person loads the page again, and then connects another account.
-	again, err := get(t, http.MethodGet, page.Request.URL.String())
+	again, err := load(t, browser.Client, http.MethodGet, page.Request.URL.String())
 	wantPage(t, again, err, http.StatusOK, "acme is connected")
 	if n := r.rpcs.of("ConfirmConnection"); n != 1 || len(told) != 0 {
 		t.Errorf("%d ConfirmConnection and %d more returns, want one and none: it is the same return", n, len(told))
@@ -143,29 +149,37 @@ func TestWhoDeclinesMayThinkBetterOfIt(t *testing.T) {
 	wantPage(t, page, err, http.StatusOK, "acme is connected")
 }
 
-// TestOnlyTheReturnURLItselfIsServed has others on this machine guess.
+// TestOnlyTheReturnURLItselfIsServed has a browser with the cookie be led elsewhere.
 func TestOnlyTheReturnURLItselfIsServed(t *testing.T) {
 	r := newHome(t)
 	l, told := listen(t, r, "alice")
-	at := urlOf(t, l)
-	u, err := url.Parse(at)
-	if err != nil {
-		t.Fatal(err)
+	browser, root := r.NewBrowser(), urlOf(t, l)
+	link := linkOf(t, l)
+	o := open(t, browser, link)
+	path := strings.TrimPrefix(o.back, root)
+	for _, secret := range []string{path, strings.TrimPrefix(link, root)} {
+		if len(secret) < 1+26 {
+			t.Errorf("the path %q is short enough to be guessed", secret)
+		}
 	}
-	if len(u.Path) < 1+26 {
-		t.Errorf("the path %q is short enough to be guessed", u.Path)
-	}
-	root := strings.TrimSuffix(at, u.Path)
-	for _, row := range []struct{ name, method, at string }{
-		{"the root", http.MethodGet, root + "/"},
-		{"part of the path", http.MethodGet, at[:len(at)-1]},
-		{"below the path", http.MethodGet, at + "/x"},
-		{"another method", http.MethodPost, at},
-		{"its head", http.MethodHead, at},
+	for _, row := range []struct{ name, method, at, host string }{
+		{"the root", http.MethodGet, root + "/", ""},
+		{"part of the path", http.MethodGet, o.back[:len(o.back)-1], ""},
+		{"below the path", http.MethodGet, o.back + "/x", ""},
+		{"another method", http.MethodPost, o.back, ""},
+		{"its head", http.MethodHead, o.back, ""},
+		{"by another name", http.MethodGet, o.back, "attacker.example"},
+		{"the link by another name", http.MethodGet, link, "attacker.example"},
+		{"the link by another method", http.MethodPost, link, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			page, err := get(t, row.method, row.at+"?confirmation=x&status=confirm")
-			if code, body := show(t, page, err); code != http.StatusNotFound || strings.Contains(body, u.Path) {
+			req, err := http.NewRequestWithContext(t.Context(), row.method, row.at+"?confirmation=x&status=confirm", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = row.host
+			page, err := browser.Do(req)
+			if code, body := show(t, page, err); code != http.StatusNotFound || strings.Contains(body, path) {
 				t.Errorf("the browser shows %d, want 404 and nothing of the path:\n%s", code, body)
 			}
 		})
@@ -183,7 +197,8 @@ func TestAnothersConfirmationConnectsNothing(t *testing.T) {
 	bob, told := listen(t, r, "bob")
 	back := comeBack(t, r, linkOf(t, alice), urlOf(t, alice))
 	confirmation := back.Query().Get("confirmation")
-	page, err := get(t, http.MethodGet, urlOf(t, bob)+"?"+back.RawQuery)
+	browser := r.NewBrowser()
+	page, err := load(t, browser, http.MethodGet, open(t, browser, linkOf(t, bob)).back+"?"+back.RawQuery)
 	wantPage(t, page, err, http.StatusForbidden, "somebody else")
 	got := <-told
 	wantReason(t, got.Err, "SESSION_WRONG_SUBJECT")
@@ -201,17 +216,18 @@ func TestWhoComesBackWhileTheVaultIsAwayLoadsThePageAgain(t *testing.T) {
 	r, move, lines := newMovable(t, homely())
 	r.watched()
 	l, told := listen(t, r, "alice")
-	back := comeBack(t, r, linkOf(t, l), urlOf(t, l)).String()
+	browser := r.NewBrowser()
+	back := comeBackIn(t, browser, linkOf(t, l), urlOf(t, l), vaulttest.Ada).String()
 	r.Restart()
 	wantText(t, nextLine(t, lines), "the watch of connections has ended", r.Token.Reveal())
-	page, err := get(t, http.MethodGet, back)
+	page, err := load(t, browser, http.MethodGet, back)
 	wantPage(t, page, err, http.StatusServiceUnavailable, "Load this page again")
 	if e, ok := errors.AsType[*client.Error]((<-told).Err); !ok || e.Code != codes.Unavailable {
 		t.Errorf("told: %v, want that the vault is away", e)
 	}
 	move()
 	r.watched()
-	page, err = get(t, http.MethodGet, back)
+	page, err = load(t, browser, http.MethodGet, back)
 	wantPage(t, page, err, http.StatusOK, "acme is connected")
 	if again := <-told; again.Connection.GetSubject() != "alice" {
 		t.Errorf("told: %+v, want alice's connection", again)
@@ -235,7 +251,8 @@ func TestABrowserReadsItsAnswerBeforeTheListenerEnds(t *testing.T) {
 	r := newHome(t)
 	l, _ := listen(t, r, "alice")
 	at := urlOf(t, l)
-	back := comeBack(t, r, linkOf(t, l), at)
+	browser := r.NewBrowser()
+	back := comeBackIn(t, browser, linkOf(t, l), at, vaulttest.Ada)
 	asked, goOn := make(chan struct{}), make(chan struct{})
 	r.rpcs.setHold(func(rpc string, answered bool) {
 		if rpc == "ConfirmConnection" && !answered {
@@ -249,7 +266,7 @@ func TestABrowserReadsItsAnswerBeforeTheListenerEnds(t *testing.T) {
 	}
 	read := make(chan answer, 1)
 	go func() {
-		page, err := get(t, http.MethodGet, back.String())
+		page, err := load(t, browser, http.MethodGet, back.String())
 		read <- answer{page, err}
 	}()
 	r.await("the browser", asked)
@@ -353,6 +370,8 @@ func TestThePageIsTextAlone(t *testing.T) {
 func TestAFlowThatEndsWithoutAConfirmationSaysWhy(t *testing.T) {
 	r := newHome(t)
 	l, told := listen(t, r, "alice")
+	browser := r.NewBrowser()
+	at := open(t, browser, linkOf(t, l)).back
 	for _, row := range []struct {
 		name, reason, want, text string
 		linkWorks                bool
@@ -363,7 +382,7 @@ func TestAFlowThatEndsWithoutAConfirmationSaysWhy(t *testing.T) {
 		{"no reason of the vault's", "<b>bold</b>", "", "The provider has not given access.", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			page, err := get(t, http.MethodGet, urlOf(t, l)+"?"+url.Values{"status": {"error"}, "reason": {row.reason}}.Encode())
+			page, err := load(t, browser, http.MethodGet, at+"?"+url.Values{"status": {"error"}, "reason": {row.reason}}.Encode())
 			wantPage(t, page, err, http.StatusForbidden, row.text)
 			back := <-told
 			wantReason(t, back.Err, row.want)

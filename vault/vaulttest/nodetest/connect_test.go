@@ -1,6 +1,7 @@
 package nodetest
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,6 +15,8 @@ type deployment struct {
 	start func(t *testing.T) (*vaulttest.Stack, server)
 	// says is what people read in the end.
 	says string
+	// isAtHome: links are the server's own, on the person's machine.
+	isAtHome bool
 }
 
 // deployments are the two that people run: on one's own machine, and for many.
@@ -22,13 +25,13 @@ func deployments() []deployment {
 		{"stdio, binding confirm", func(t *testing.T) (*vaulttest.Stack, server) {
 			s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingConfirm, ReturnURLs: []string{"http://127.0.0.1/*"}})
 			return s, overStdio(t, s)
-		}, "It is connected for alice, as Analytical Engines Ltd."},
+		}, "It is connected for alice, as Analytical Engines Ltd.", true},
 		{"HTTP, binding login", func(t *testing.T) (*vaulttest.Stack, server) {
 			issuer := vaulttest.NewIssuer(t, nil)
 			issuer.SignInAs(person, nil)
 			s := vaulttest.New(t, vaulttest.Config{Binding: vault.BindingLogin, Issuer: issuer})
 			return s, overHTTP(t, s, issuer)
-		}, "The account “Analytical Engines Ltd” is now connected."},
+		}, "The account “Analytical Engines Ltd” is now connected.", false},
 	}
 }
 
@@ -52,7 +55,7 @@ func forAll(t *testing.T, which func(kind) bool, test func(t *testing.T, u *user
 			t.Run(d.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				s, server := d.start(t)
-				test(t, &user{t, s, d.says}, openClient(t, k, server))
+				test(t, &user{t, s, d.says, d.isAtHome}, openClient(t, k, server))
 			})
 		}
 	}
@@ -60,15 +63,19 @@ func forAll(t *testing.T, which func(kind) bool, test func(t *testing.T, u *user
 
 // user is the person at the client.
 type user struct {
-	t    *testing.T
-	s    *vaulttest.Stack
-	says string
+	t        *testing.T
+	s        *vaulttest.Stack
+	says     string
+	isAtHome bool
 }
 
 // connect opens a link in Chromium, and consents there.
 func (u *user) connect(link string) {
 	u.t.Helper()
-	if !strings.HasPrefix(link, u.s.GatewayURL+"/") {
+	switch isVaults := strings.HasPrefix(link, u.s.GatewayURL+"/"); {
+	case u.isAtHome && (isVaults || !strings.HasPrefix(link, "http://127.0.0.1:")):
+		u.t.Fatalf("the link is %q, want one of the server's on this machine", link)
+	case !u.isAtHome && !isVaults:
 		u.t.Fatalf("the link is %q, want one of the vault's, %s", link, u.s.GatewayURL)
 	}
 	tab := chromium.NewBrowser(u.t).Open(link)
@@ -152,11 +159,11 @@ func TestAClientThatAsksNobodyGetsALinkForItsModel(t *testing.T) {
 	forAll(t, func(k kind) bool { return !k.AsksPeople }, func(t *testing.T, u *user, c *mcpClient) {
 		c.call("list_audiences", nil)
 		got := c.result()
-		_, link, found := strings.Cut(got.Text, u.s.GatewayURL+"/")
-		if !got.IsError || !found {
-			t.Fatalf("the tool answers %+v, want an error with a link of the vault's", got)
+		link := regexp.MustCompile(`https?://\S+`).FindString(got.Text)
+		if !got.IsError || link == "" {
+			t.Fatalf("the tool answers %+v, want an error with a link", got)
 		}
-		u.connect(u.s.GatewayURL + "/" + strings.Fields(link)[0])
+		u.connect(link)
 		c.call("list_audiences", nil)
 		wantLists(t, c.result())
 		c.close()
@@ -173,7 +180,7 @@ func TestAPersonCanDecline(t *testing.T) {
 				t.Fatalf("the client prints %s, want what the person is asked", describe(e))
 			}
 			c.answer(action)
-			if got := c.result(); !got.IsError || got.Text == "" || strings.Contains(got.Text, u.s.GatewayURL) {
+			if got := c.result(); !got.IsError || got.Text == "" || strings.Contains(got.Text, "://") {
 				t.Errorf("after %s, the tool answers %+v, want an error without a link", action, got)
 			}
 		}
