@@ -90,7 +90,7 @@ func (c *configOptions) print(cmd *cobra.Command) error {
 		return err
 	}
 	if c.vault.usesKey() {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Write the API key in place of "+keyPlace+": it is not printed.")
+		sayWhereToWrite(cmd.ErrOrStderr(), c.client, "the API key", keyPlace)
 	}
 	return nil
 }

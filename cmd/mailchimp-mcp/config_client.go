@@ -51,6 +51,16 @@ func writeEntry(w io.Writer, client string, e any) error {
 	return err
 }
 
+// sayWhereToWrite tells people where a secret goes that is not printed. A command with the
+// secret in it would be in the shell's history, and in the list of processes.
+func sayWhereToWrite(w io.Writer, client, what, place string) {
+	if client == clientClaudeCode {
+		fmt.Fprintf(w, "Run the command as it is: a secret in it would stay in the shell's history, and other users of this machine could see it. Then write %s in place of %s in ~/.claude.json, where the command puts that: it is not printed.\n", what, place)
+		return
+	}
+	fmt.Fprintf(w, "Write %s in place of %s: it is not printed.\n", what, place)
+}
+
 // marshal returns JSON as people write it: with < and & as they are.
 func marshal(v any, indent string) (string, error) {
 	var text strings.Builder

@@ -35,7 +35,7 @@ func (c *configOptions) printRemote(cmd *cobra.Command) error {
 		return err
 	}
 	if c.http.bearer != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Write the token of --bearer-token in place of "+tokenPlace+": it is not printed.")
+		sayWhereToWrite(cmd.ErrOrStderr(), c.client, "the token of --bearer-token", tokenPlace)
 	}
 	return nil
 }
