@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/tokenvault/tokenvault/vault/client"
 )
 
 // keyPlace is where people write their API key, which is not printed.
@@ -139,8 +141,10 @@ func clientEntry(ctx context.Context, f *vaultFlags, allowWrites bool) (*entry, 
 	}
 	e.add("TOKENVAULT_ADDR", f.vaultAddr())
 	e.add("TOKENVAULT_SUBJECT", f.subject)
-	if f.plaintext {
-		e.add("TOKENVAULT_PLAINTEXT", strconv.FormatBool(true))
+	// Said where it matters: clients hand their environment on, in which the variable may
+	// be set for another vault, and would turn TLS off.
+	if _, onMachine, err := client.Target(f.vaultAddr()); f.plaintext || err == nil && !onMachine {
+		e.add("TOKENVAULT_PLAINTEXT", strconv.FormatBool(f.plaintext))
 	}
 	if err := e.addFiles(f); err != nil {
 		return nil, err
