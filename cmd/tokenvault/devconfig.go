@@ -77,7 +77,7 @@ login:  # the standard provider, where people sign in without a password
   issuer: http://{{.Sandbox}}/oauth
   client_id: tokenvault-dev
   client_secret: file:client.secret
-  subject_claim: preferred_username
+  subject_claim: preferred_username  # made-up people cannot change theirs; at a real issuer, leave this out (sub)
 portal: {providers: ["*"]}{{end}}
 return_urls: ["http://127.0.0.1/*"]  # any port
 providers:
