@@ -20,8 +20,9 @@ const failureLife = time.Minute
 
 // failure is what the calls of a flow have come to.
 type failure struct {
-	err error
-	at  time.Time
+	err     error
+	at      time.Time
+	refused int64 // that of the flow's key
 }
 
 // cameBack hears of a browser that is back at this machine. Where it brings nothing, the
@@ -96,18 +97,27 @@ func (f *flows) keepFailure(gone *flow) {
 	gone.mu.Lock()
 	defer gone.mu.Unlock()
 	for by := range gone.asked {
-		f.failures[by] = failure{err: err, at: f.now()}
+		f.failures[by] = failure{err: err, at: f.now(), refused: gone.key.refused}
 	}
 }
 
-// takeFailure returns what a call has come to that is made again. Nil: nothing.
-func (f *flows) takeFailure(by asked) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	kept, ok := f.failures[by]
-	delete(f.failures, by)
-	if !ok || !f.now().Before(kept.at.Add(failureLife)) {
+// lastFailure returns what a call has come to that is made again. Nil: nothing, or the
+// person has connected since.
+func (c *call) lastFailure(ctx context.Context) error {
+	kept, ok := c.auth.flows.takeFailure(c.asked())
+	if !ok {
+		return nil
+	}
+	if now, err := c.conn.Credentials(ctx); err == nil && now.Generation != kept.refused {
 		return nil
 	}
 	return kept.err
+}
+
+func (f *flows) takeFailure(by asked) (kept failure, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept, ok = f.failures[by]
+	delete(f.failures, by)
+	return kept, ok && f.now().Before(kept.at.Add(failureLife))
 }

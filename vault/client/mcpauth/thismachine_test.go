@@ -71,6 +71,20 @@ func TestALinkThatCameToNothingIsNotShownAgain(t *testing.T) {
 	wantPong(t, result, err, "hello", vaulttest.Ada)
 }
 
+// TestWhoThinksBetterOfItIsConnected: the page says that the link can be opened again, and
+// what came before is not told any more.
+func TestWhoThinksBetterOfItIsConnected(t *testing.T) {
+	r := newRig(t, atHome(), mcpauth.Config{OnThisMachine: true})
+	session := olderClient().dial(t, r.inMemory(), answers("cancel"), manual)
+	result, err := call(t, session, "hello")
+	link := wantElicitation(t, result, err).URL
+	r.decline(link)
+	r.settled()
+	r.open(link, vaulttest.Ada)
+	result, err = call(t, session, "hello")
+	wantPong(t, result, err, "hello", vaulttest.Ada)
+}
+
 // TestTheOperatorIsToldWhereTheVaultLetsNobodyConfirm: no link helps then.
 func TestTheOperatorIsToldWhereTheVaultLetsNobodyConfirm(t *testing.T) {
 	token := access.GenerateToken()

@@ -15,7 +15,7 @@ const maxWaiting = 100
 // take. It returns nil also when that is over, and where too many wait already.
 func (c *call) await(ctx context.Context) error {
 	if wayOf(c.req) == byElicitation {
-		if err := c.auth.flows.takeFailure(c.asked()); err != nil {
+		if err := c.lastFailure(ctx); err != nil {
 			return err
 		}
 	}
