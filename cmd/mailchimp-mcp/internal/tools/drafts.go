@@ -17,7 +17,7 @@ func (r *registry) addDrafts() {
 	}, createCampaignDraft)
 	add(r, tool{
 		name: "update_campaign", title: "Update a campaign draft", effect: replaces,
-		description: "Changes settings of a draft, and whom it goes to. What is left out stays. A scheduled campaign has to be unscheduled first.",
+		description: "Changes settings of a draft, and whom it goes to, unless that is a segment already. What is left out stays. A scheduled campaign has to be unscheduled first.",
 	}, updateCampaign)
 	add(r, tool{
 		name: "delete_campaign_draft", title: "Delete a campaign draft", effect: replaces,
@@ -121,8 +121,8 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 	if err != nil {
 		return nil, err
 	}
-	if in.SegmentID != 0 && in.AudienceID == "" { // the API takes both or none
-		if in.AudienceID, err = audienceOf(ctx, c, path); err != nil {
+	if in.SegmentID != 0 || in.AudienceID != "" {
+		if in.AudienceID, err = in.recipients(ctx, c, path); err != nil {
 			return nil, err
 		}
 	}
@@ -142,18 +142,27 @@ func updateCampaign(ctx context.Context, c *marketing.Client, in updateCampaignI
 	return campaignMade(got), nil
 }
 
-// audienceOf is whom a campaign goes to.
-func audienceOf(ctx context.Context, c *marketing.Client, path marketing.Path) (string, error) {
-	got, err := c.Get(ctx, path, url.Values{"fields": {"recipients.list_id"}})
+// recipients returns the audience of a draft that gets other recipients. One that goes to
+// a segment keeps it: Mailchimp has been seen to take another, and to go on counting the
+// people of the first.
+func (in updateCampaignInput) recipients(ctx context.Context, c *marketing.Client, path marketing.Path) (string, error) {
+	got, err := c.Get(ctx, path, url.Values{"fields": {"recipients.list_id,recipients.segment_opts"}})
 	if err != nil {
 		return "", err
 	}
 	recipients, _ := got["recipients"].(map[string]any)
-	id, _ := recipients["list_id"].(string)
-	if id == "" {
+	audience, _ := recipients["list_id"].(string)
+	segment, _ := recipients["segment_opts"].(map[string]any)
+	isSame := (in.AudienceID == "" || in.AudienceID == audience) && number(segment["saved_segment_id"]) == in.SegmentID
+	switch {
+	case len(segment) > 0 && !isSame:
+		return "", errors.New("this draft goes to a segment, and that cannot be changed safely: make a new one with create_campaign_draft, and delete this one")
+	case in.AudienceID != "":
+		return in.AudienceID, nil
+	case audience == "": // the API takes a segment with its audience alone
 		return "", errors.New("the campaign has no audience yet: give audience_id, that of the segment")
 	}
-	return id, nil
+	return audience, nil
 }
 
 // keptSettings are settings that change nothing: the API's reference wants some in every

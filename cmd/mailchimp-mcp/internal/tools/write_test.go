@@ -131,6 +131,19 @@ func TestADraftGoesToASegment(t *testing.T) {
 		t.Errorf("got %v, want the segment %v", got, segment)
 	}
 	other := at(t, r.call("list_audiences", nil), "audiences.1.id")
+	for _, change := range []args{{"audience_id": other}, {"audience_id": id}, {"segment_id": 4711}} {
+		change["campaign_id"] = made["campaign_id"]
+		r.fails("update_campaign", change, "cannot be changed safely", "create_campaign_draft")
+	}
+	r.call("update_campaign", args{"campaign_id": made["campaign_id"], "segment_id": segment, "subject_line": "y"})
+	r.fails("update_campaign", args{"campaign_id": made["campaign_id"]}, "something to change")
+}
+
+// TestADraftToEverybodyGetsOtherRecipients, and then keeps them.
+func TestADraftToEverybodyGetsOtherRecipients(t *testing.T) {
+	r := writing(t)
+	made := r.call("create_campaign_draft", args{"audience_id": r.audience(), "subject_line": "x"})
+	other := at(t, r.call("list_audiences", nil), "audiences.1.id")
 	moved := r.call("update_campaign", args{"campaign_id": made["campaign_id"], "audience_id": other})
 	if at(t, moved, "recipients.list_id") != other || at(t, moved, "settings.subject_line") != "x" {
 		t.Errorf("got %v, want the same draft to %v", moved, other)
@@ -140,7 +153,6 @@ func TestADraftGoesToASegment(t *testing.T) {
 	if at(t, narrowed, "recipients.list_id") != other || at(t, narrowed, "recipients.recipient_count") != 0.0 {
 		t.Errorf("got %v, want the same audience, and nobody of it", narrowed)
 	}
-	r.fails("update_campaign", args{"campaign_id": made["campaign_id"]}, "something to change")
 }
 
 func TestWhatWasSentIsNotDeleted(t *testing.T) {
