@@ -56,7 +56,7 @@ This serves MCP to many people, in the terminal with the export of above:
 
 MCP clients show it an access token of the person who uses them. To get one for alice, open the
 verification_uri_complete that the first of these prints, be alice there, and put its device_code
-into the second:
+into the second, whose access_token it is (not the id_token):
 
   curl -sS -d client_id=%[4]s -d scope=openid http://%[3]s/oauth/device
   curl -sS -d client_id=%[4]s -d grant_type=%[5]s -d resource=http://%[2]s/mcp -d device_code=DEVICE_CODE http://%[3]s/oauth/token

@@ -33,6 +33,9 @@ type Link struct {
 	Session string
 	// ExpireTime is when the link ends: in 10 minutes.
 	ExpireTime time.Time
+	// Local says that the link leads to a [ReturnListener] of this program: it works on
+	// this machine alone, and while the program runs.
+	Local bool
 }
 
 // Connect begins a flow, and changes nothing about a connection that is there: only a

@@ -103,7 +103,16 @@ func (l *ReturnListener) Connect(ctx context.Context, provider string, o Connect
 	if err != nil {
 		return nil, l.client.fail(name{l.subject, provider, o.Label}, err)
 	}
-	return linkOf(resp), nil
+	link := linkOf(resp)
+	link.Local = l.isOurs(link.URL)
+	return link, nil
+}
+
+// isOurs reports whether a link leads to this listener.
+func (l *ReturnListener) isOurs(link string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.host != "" && strings.HasPrefix(link, "http://"+l.host+"/")
 }
 
 // Begin is [ReturnListener.Connect] for all that a request can say. Its subject is the

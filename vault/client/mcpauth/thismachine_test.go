@@ -113,3 +113,13 @@ func TestTheOperatorIsToldWhereTheVaultLetsNobodyConfirm(t *testing.T) {
 		t.Errorf("the log does not name ConfirmConnection:\n%s", r.log)
 	}
 }
+
+// TestWhereTheVaultNeedsNobodyHereTheServerMayEnd, and the text says nothing of it.
+func TestWhereTheVaultNeedsNobodyHereTheServerMayEnd(t *testing.T) {
+	r := newRig(t, vaulttest.Config{}, mcpauth.Config{OnThisMachine: true})
+	result, err := call(t, plainClient().dial(t, r.inMemory(), nil), "hello")
+	wantError(t, result, err, "The link works until")
+	if strings.Contains(textOf(result), "keeps running") {
+		t.Errorf("the call says %q, though the link leads to the vault", textOf(result))
+	}
+}

@@ -33,12 +33,12 @@ func (a *Auth) inText(f *flow) error {
 	}
 	return fmt.Errorf(what+" Ask the person whom this is for to open this link in their browser and to allow access:\n\n%s\n\n"+
 		"The link works until %s%s, and for that person alone: do not pass it on to anybody else. When they say that they are done, call this tool again.",
-		a.config.DisplayName, f.link.URL, f.link.ExpireTime.UTC().Format("15:04 UTC"), a.whileRunning())
+		a.config.DisplayName, f.link.URL, f.link.ExpireTime.UTC().Format("15:04 UTC"), whileRunning(f.link))
 }
 
 // whileRunning is a reminder where browsers come back to this process.
-func (a *Auth) whileRunning() string {
-	if !a.config.OnThisMachine {
+func whileRunning(link *client.Link) string {
+	if !link.Local {
 		return ""
 	}
 	return " and while this server keeps running"
