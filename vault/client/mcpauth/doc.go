@@ -24,4 +24,12 @@
 // and the answers pass through untouched, and the tool sees nothing of this package's.
 // Where the connection goes missing between two rounds of such a conversation, the person
 // connects first, and then the tool is called as if for the first time.
+//
+// # What servers have to see to
+//
+// Version 1.8.0 of the SDK recovers no panic, and has one of its own: where a tool's
+// schema has defaults and a client sends null for the arguments. A receiving middleware
+// that takes null for none, and one that recovers, keep a server going. Over HTTP, one
+// message may hold many calls in revisions before 2025-06-18, and sessions of signed-in
+// people have no bound: cmd/mailchimp-mcp shows what to do about either.
 package mcpauth
