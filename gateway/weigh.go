@@ -2,10 +2,10 @@ package gateway
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"sync"
 
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
@@ -17,8 +17,7 @@ func weighed(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		remote, _ := r.Context().Value(connectionKey{}).(net.Addr)
-		release := sync.OnceFunc(netlimit.Weigh(remote, sizeOf(r)))
+		release := sync.OnceFunc(netlimit.Weigh(httpserve.Connection(r.Context()), sizeOf(r)))
 		defer release()
 		r.Body = weighedBody{r.Body, release}
 		next.ServeHTTP(w, r)

@@ -20,15 +20,14 @@ import (
 
 	"github.com/tokenvault/tokenvault/vault/certs"
 	"github.com/tokenvault/tokenvault/vault/client/mcpauth"
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/loopback"
-	"github.com/tokenvault/tokenvault/vault/netlimit"
 )
 
 // Limits of one connection. How many there are is netlimit's.
 const (
 	headerPatience = 10 * time.Second
 	idlePatience   = 2 * time.Minute
-	stopPatience   = 10 * time.Second
 	maxHeader      = 16 << 10 // bytes
 )
 
@@ -70,9 +69,10 @@ func (o *options) runHTTP(cmd *cobra.Command, log *slog.Logger) (err error) {
 		defer context.AfterFunc(stopping, func() { _ = config.Auth.Close() })()
 	}
 	web := newHTTPServer(f.handler(stopping, server, who, origin, log), keeper, log)
+	web.RegisterOnShutdown(stop) // streams and calls that wait
 	log.Info("serving", slog.String("http", lis.Addr().String()), slog.String("mcp", origin+mcpPath), slog.Bool("tls", keeper != nil))
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, web, lis, stop, log) })
+	group.Go(func() error { return httpserve.Serve(ctx, web, lis) })
 	group.Go(func() error { who.checkIssuer(ctx, log); return nil })
 	if keeper != nil {
 		group.Go(func() error { return keeper.Run(ctx) })
@@ -137,37 +137,8 @@ func newHTTPServer(handler http.Handler, keeper *certs.Keeper, log *slog.Logger)
 		config = keeper.ServerConfig("h2", "http/1.1")
 	}
 	return &http.Server{
-		Handler: handler, TLSConfig: config, ConnContext: withConnection,
+		Handler: handler, TLSConfig: config, ConnContext: httpserve.WithConnection,
 		ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-}
-
-// serve serves until ctx ends or lis fails. Then it ends what waits (streams for
-// messages, calls for people), and gives requests under way a while.
-func serve(ctx context.Context, s *http.Server, lis net.Listener, endWaits func(), log *slog.Logger) error {
-	lis = netlimit.Listen(lis, netlimit.Bound(), netlimit.Allowance{})
-	failed := make(chan error, 1)
-	go func() {
-		if s.TLSConfig != nil {
-			failed <- s.ServeTLS(lis, "", "")
-			return
-		}
-		failed <- s.Serve(lis)
-	}()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	endWaits()
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
-	defer cancel()
-	if err := s.Shutdown(patience); err != nil {
-		log.Warn("requests were still under way at the end, and were cut off", slog.Any("cause", errors.Join(err, s.Close())))
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

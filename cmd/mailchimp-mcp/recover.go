@@ -8,6 +8,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/secret"
 )
 
@@ -27,21 +28,9 @@ func recovering(log *slog.Logger) mcp.Middleware {
 	}
 }
 
-// recoverPanics is the same for what stands before MCP. net/http would print the panic's value,
-// which may be anything of the request.
+// recoverPanics is the same for what stands before MCP.
 func recoverPanics(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			value := recover()
-			if value == nil {
-				return
-			}
-			if value == http.ErrAbortHandler {
-				panic(value) // means to close the connection, and is not logged
-			}
-			log.LogAttrs(r.Context(), slog.LevelError, "a request has panicked: this is a fault of mailchimp-mcp's", slog.String("method", r.Method), slog.String("panic", secret.DescribePanic(value)))
-			http.Error(w, "Something went wrong inside mailchimp-mcp. Its log says where.", http.StatusInternalServerError)
-		}()
-		next.ServeHTTP(w, r)
-	})
+	return httpserve.RecoverPanics(log, "mailchimp-mcp's", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Something went wrong inside mailchimp-mcp. Its log says where.", http.StatusInternalServerError)
+	}, next)
 }

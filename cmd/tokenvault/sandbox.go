@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tokenvault/tokenvault/cmd/internal/cli"
-	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault"
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/provider"
 	"github.com/tokenvault/tokenvault/vault/sandbox"
 )
@@ -148,7 +148,7 @@ func faultySandbox(c sandbox.Config, faults map[sandbox.Endpoint]sandbox.Fault) 
 
 // serveSandbox serves until ctx ends.
 func serveSandbox(ctx context.Context, sb *sandbox.Sandbox, log *slog.Logger, lis net.Listener) error {
-	return gateway.Serve(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
+	return httpserve.Serve(ctx, &http.Server{Handler: sb, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}, lis)
 }
 
 // complete checks what is asked for, and makes what the client lacks.

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
 	"github.com/tokenvault/tokenvault/vault/certs"
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/login"
 	"github.com/tokenvault/tokenvault/vault/provider"
@@ -168,7 +169,7 @@ func (s *stack) run(ctx context.Context, grpcListener, httpListener net.Listener
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.server.Run(ctx, grpcListener) })
-	group.Go(func() error { return gateway.Serve(ctx, s.http, httpListener) })
+	group.Go(func() error { return httpserve.Serve(ctx, s.http, httpListener) })
 	group.Go(func() error { return s.runCerts(ctx) })
 	err := group.Wait()
 	stopEngine()

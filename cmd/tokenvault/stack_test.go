@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenvault/tokenvault/gateway"
 	"github.com/tokenvault/tokenvault/vault/certs"
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 )
 
 func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
@@ -30,7 +31,7 @@ func TestBrowsersHaveHTTP2AndHTTP1OverTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- gateway.Serve(ctx, gateway.NewServer(http.NotFoundHandler(), s.webTLS(), nil), lis)
+		done <- httpserve.Serve(ctx, gateway.NewServer(http.NotFoundHandler(), s.webTLS(), nil), lis)
 	}()
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
 	if err != nil {

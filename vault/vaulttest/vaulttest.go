@@ -33,6 +33,7 @@ import (
 	"github.com/tokenvault/tokenvault/vault"
 	"github.com/tokenvault/tokenvault/vault/access"
 	"github.com/tokenvault/tokenvault/vault/audit"
+	"github.com/tokenvault/tokenvault/vault/httpserve"
 	"github.com/tokenvault/tokenvault/vault/keyring"
 	"github.com/tokenvault/tokenvault/vault/login"
 	"github.com/tokenvault/tokenvault/vault/provider"
@@ -289,7 +290,7 @@ func (s *Stack) start(gatewayListener net.Listener) {
 	engineCtx, stopEngine := context.WithCancel(ctx)
 	var servers, engine sync.WaitGroup
 	servers.Go(func() { s.check(srv.Run(ctx, grpcListener)) })
-	servers.Go(func() { s.check(gateway.Serve(ctx, web, gatewayListener)) })
+	servers.Go(func() { s.check(httpserve.Serve(ctx, web, gatewayListener)) })
 	engine.Go(func() { s.check(s.Vault.Run(engineCtx)) })
 	s.stop = func() {
 		s.check(web.Close())
